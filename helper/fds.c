@@ -1,0 +1,99 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ *
+ * Descriptors: what they are, and their flags and sizes.
+ */
+#include "config.h"
+
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "fds.h"
+
+const char *
+fds_side_name(enum fds_side side)
+{
+	return side == FDS_READ ? "read" : "write";
+}
+
+int
+fds_check(int fd, enum fds_side side, enum fds_kind *kind)
+{
+	int mode, flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags == -1 || fstat(fd, &st) == -1)
+		return -1;
+	mode = flags & O_ACCMODE;
+#ifdef O_PATH
+	if (flags & O_PATH)
+		mode = -1;	/* a name only: good for neither direction */
+#endif
+	if (mode != O_RDWR &&
+	    mode != (side == FDS_READ ? O_RDONLY : O_WRONLY)) {
+		errno = EBADF;
+		return -1;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return -1;
+	}
+	if (S_ISFIFO(st.st_mode))
+		*kind = FDS_FIFO;
+	else if (S_ISSOCK(st.st_mode))
+		*kind = FDS_SOCKET;
+	else if (S_ISREG(st.st_mode))
+		*kind = FDS_REGULAR;
+	else
+		*kind = FDS_OTHER;
+	return 0;
+}
+
+int
+fds_fill_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd == -1)
+			return -1;
+	} while (fd <= STDERR_FILENO);
+	return close(fd);
+}
+
+int
+fds_duplicate(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+int
+fds_set_nonblock(int fd, bool nonblock, bool *was)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1)
+		return -1;
+	*was = (flags & O_NONBLOCK) != 0;
+	if (*was == nonblock)
+		return 0;
+	return fcntl(fd, F_SETFL, flags ^ O_NONBLOCK);
+}
+
+void
+fds_pipe_size(int fd, int size, bool only_grow)
+{
+#ifdef F_SETPIPE_SZ
+	if (only_grow && fcntl(fd, F_GETPIPE_SZ) >= size)
+		return;
+	(void)fcntl(fd, F_SETPIPE_SZ, size);
+#else
+	(void)fd;
+	(void)size;
+	(void)only_grow;
+#endif
+}

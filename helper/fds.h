@@ -1,0 +1,46 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef FDS_H
+#define FDS_H
+
+#include <stdbool.h>
+
+enum fds_kind { FDS_FIFO, FDS_SOCKET, FDS_REGULAR, FDS_OTHER };
+
+enum fds_side { FDS_READ, FDS_WRITE };
+
+/* "read" or "write": how records and messages name a side. */
+const char *fds_side_name(enum fds_side side);
+
+/*
+ * Look at a descriptor that is to be read or written. 0 and what it is in
+ * *kind; or -1 with errno: EBADF (not open, or not open for that direction),
+ * EISDIR, or what fcntl(2) or fstat(2) say.
+ */
+int fds_check(int fd, enum fds_side side, enum fds_kind *kind);
+
+/*
+ * Open /dev/null on each of 0, 1 and 2 that is closed, so that nothing else
+ * can come to lie there and be taken for standard error. 0, or -1 with errno.
+ */
+int fds_fill_standard(void);
+
+/* Another descriptor for the same open file, above 2; or -1 with errno. */
+int fds_duplicate(int fd);
+
+/*
+ * Make writes to fd return EAGAIN where they would block; *was says whether
+ * they did so before. 0, or -1 with errno.
+ */
+int fds_set_nonblock(int fd, bool nonblock, bool *was);
+
+/*
+ * Ask for a capacity of size bytes for the pipe behind fd (F_SETPIPE_SZ,
+ * fcntl(2)); with only_grow, unless it has as much. A wish, not a demand: no
+ * pipe, EPERM, EBUSY or another system leave everything as it was.
+ */
+void fds_pipe_size(int fd, int size, bool only_grow);
+
+#endif

@@ -1,0 +1,330 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ *
+ * One hop: flowing, perhaps draining, ended. Every byte that was read is
+ * written or discarded, and counted.
+ */
+#include "config.h"
+
+#include <sys/socket.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "hop.h"
+
+/*
+ * A pipe of 256 KiB moves two to three times as much as one of 64 KiB; more
+ * gains nothing. Past pipe-user-pages-soft (pipe(7)) a user's new pipes
+ * shrink, so only a hop that carries much data asks for it.
+ */
+#define GROW_AFTER	(UINT64_C(1) << 20)
+#define GROW_TO		(256 * 1024)
+
+/* Calls of the engine before other hops have their turn. */
+#define STEP_MOVES	32
+
+/* Where drained bytes go; all hops share it, nobody reads it. */
+static unsigned char nowhere[64 * 1024];
+
+static void
+stop_waiting(struct hop *h, uint64_t now)
+{
+	if (h->wait == HOP_STARVED)
+		h->wait_input_ns += now - h->wait_since;
+	else if (h->wait == HOP_BLOCKED)
+		h->wait_output_ns += now - h->wait_since;
+	h->wait = HOP_READY;
+}
+
+static void
+wait_for(struct hop *h, enum hop_wait what, uint64_t now)
+{
+	h->wait = what;
+	h->wait_since = now;
+}
+
+static void
+set_error(struct hop *h, int error, const char *side)
+{
+	if (h->error != 0)
+		return;		/* the first one is the cause */
+	h->error = error;
+	h->side = side;
+}
+
+/*
+ * Close the output at once, so that its reader sees the end. A file system
+ * may report only here that earlier writes were lost (close(2)).
+ */
+static void
+close_output(struct hop *h)
+{
+	struct stream *s = &h->stream;
+
+	if (s->out == -1)
+		return;
+	h->engine->close(s);
+	if (h->half_close)
+		(void)shutdown(s->out, SHUT_WR);
+	if (close(s->out) == -1 && errno != EINTR && !h->broken_pipe)
+		set_error(h, errno, fds_side_name(FDS_WRITE));
+	s->out = -1;
+}
+
+static void
+end(struct hop *h, uint64_t now)
+{
+	/* What the copy engine still held can go nowhere any more. */
+	h->discarded += h->stream.held;
+	h->stream.held = 0;
+	close_output(h);
+	(void)close(h->stream.in);
+	h->stream.in = -1;
+	h->phase = HOP_ENDED;
+	h->ended = now;
+}
+
+static void
+fail(struct hop *h, int error, const char *side, uint64_t now)
+{
+	set_error(h, error, side);
+	end(h, now);
+}
+
+static void
+end_drain(struct hop *h, const char *how, uint64_t now)
+{
+	h->drain = how;
+	end(h, now);
+}
+
+/* Nobody reads the output any more. */
+static void
+broken(struct hop *h, uint64_t now)
+{
+	uint64_t drain = h->opts->drain_ns;
+
+	h->broken_pipe = true;
+	h->discarded += h->stream.held;
+	h->stream.held = 0;
+	close_output(h);
+	if (drain == 0) {
+		end_drain(h, "closed", now);
+		return;
+	}
+	h->phase = HOP_DRAINING;
+	h->drain_until = drain == CLOCK_NEVER ? CLOCK_NEVER : now + drain;
+}
+
+/* Begin with an engine; end the hop if that cannot be. */
+static void
+use_engine(struct hop *h, const struct engine *engine, uint64_t now)
+{
+	struct stream *s = &h->stream;
+
+	h->engine = engine;
+	switch (engine->open(s)) {
+	case MOVE_UNFIT:
+		fail(h, EINVAL, NULL, now);
+		break;
+	case MOVE_FAILED:
+		fail(h, s->error, fds_side_name(s->error_side), now);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Before a byte has moved, another engine may still take over. */
+static void
+change_engine(struct hop *h, uint64_t now)
+{
+	h->engine->close(&h->stream);
+	if (h->opts->engine == ENGINE_AUTO)
+		use_engine(h, &move_copy, now);
+	else
+		fail(h, h->stream.error, NULL, now);
+}
+
+static void
+ask_pipe_sizes(struct hop *h, int size, bool only_grow)
+{
+	fds_pipe_size(h->stream.in, size, only_grow);
+	fds_pipe_size(h->stream.out, size, only_grow);
+	h->grown = true;
+}
+
+void
+hop_start(struct hop *h, int index, const struct stream *stream,
+    bool half_close, const struct options *opts, uint64_t now)
+{
+	const struct engine *engine = &move_copy;
+
+	memset(h, 0, sizeof(*h));
+	h->index = index;
+	h->opts = opts;
+	h->stream = *stream;
+	h->stream.limit = opts->buffer_size;
+	h->half_close = half_close;
+	h->started = now;
+	if (opts->pipe_policy == PIPE_AT_START)
+		ask_pipe_sizes(h, opts->pipe_size, false);
+	h->grown = opts->pipe_policy != PIPE_GROW_EARNED;
+	if (opts->engine == ENGINE_SPLICE || (opts->engine == ENGINE_AUTO &&
+	    move_splice.open(&h->stream) == MOVE_ON))
+		engine = &move_splice;
+	use_engine(h, engine, now);
+}
+
+void
+hop_poll(const struct hop *h, struct pollfd ends[2])
+{
+	ends[0] = (struct pollfd){ .fd = -1 };
+	ends[1] = (struct pollfd){ .fd = -1 };
+	if (h->phase == HOP_ENDED)
+		return;
+	if (h->wait != HOP_BLOCKED) {
+		ends[0].fd = h->stream.in;
+		ends[0].events = POLLIN;
+	}
+	/*
+	 * Also while starved, without asking for room: poll reports that the
+	 * reader has gone unasked (POLLERR, POLLHUP).
+	 */
+	if (h->phase == HOP_FLOWING) {
+		ends[1].fd = h->stream.out;
+		ends[1].events = h->wait == HOP_BLOCKED ? POLLOUT : 0;
+	}
+}
+
+uint64_t
+hop_deadline(const struct hop *h)
+{
+	switch (h->phase) {
+	case HOP_FLOWING:
+		return h->wait == HOP_READY ? 0 : CLOCK_NEVER;
+	case HOP_DRAINING:
+		return h->drain_until;
+	default:
+		return CLOCK_NEVER;
+	}
+}
+
+static void
+flow(struct hop *h)
+{
+	enum move_result result = MOVE_ON;
+	struct stream *s = &h->stream;
+	int moves;
+
+	for (moves = 0; moves < STEP_MOVES && result == MOVE_ON; moves++)
+		result = h->engine->move(s);
+	if (!h->grown && s->read >= GROW_AFTER)
+		ask_pipe_sizes(h, GROW_TO, true);
+	switch (result) {
+	case MOVE_ON:
+		break;
+	case MOVE_STARVED:
+		wait_for(h, HOP_STARVED, clock_now());
+		break;
+	case MOVE_BLOCKED:
+		wait_for(h, HOP_BLOCKED, clock_now());
+		break;
+	case MOVE_EOF:
+		end(h, clock_now());
+		break;
+	case MOVE_BROKEN:
+		broken(h, clock_now());
+		break;
+	case MOVE_UNFIT:
+		change_engine(h, clock_now());
+		break;
+	case MOVE_FAILED:
+		fail(h, s->error, fds_side_name(s->error_side), clock_now());
+		break;
+	}
+}
+
+/* One read: an endless producer must not keep other hops from theirs. */
+static void
+drain(struct hop *h, bool readable, uint64_t now)
+{
+	ssize_t n;
+
+	if (now >= h->drain_until) {
+		end_drain(h, "timeout", now);
+		return;
+	}
+	if (!readable)
+		return;
+	n = read(h->stream.in, nowhere, sizeof(nowhere));
+	if (n > 0) {
+		h->stream.read += (uint64_t)n;
+		h->discarded += (uint64_t)n;
+	} else if (n == 0)
+		end_drain(h, "eof", now);
+	else if (errno != EINTR && errno != EAGAIN)
+		fail(h, errno, fds_side_name(FDS_READ), now);
+}
+
+void
+hop_step(struct hop *h, const struct pollfd ends[2], uint64_t now)
+{
+	bool input = ends[0].revents != 0, output = ends[1].revents != 0;
+
+	switch (h->phase) {
+	case HOP_FLOWING:
+		if (h->wait != HOP_READY && !input && !output)
+			return;
+		/* Input that is there, its end included, is served first. */
+		output = output && h->wait == HOP_STARVED && !input;
+		stop_waiting(h, now);
+		if (output)
+			broken(h, now);
+		else
+			flow(h);
+		break;
+	case HOP_DRAINING:
+		drain(h, input, now);
+		break;
+	case HOP_ENDED:
+		break;
+	}
+}
+
+void
+hop_abort(struct hop *h, int error, uint64_t now)
+{
+	if (h->phase == HOP_ENDED)
+		return;
+	stop_waiting(h, now);
+	fail(h, error, NULL, now);
+}
+
+struct status_hop
+hop_report(const struct hop *h, uint64_t now)
+{
+	struct hop seen = *h;
+
+	stop_waiting(&seen, now);
+	return (struct status_hop){
+		.hop = h->index,
+		.read = h->stream.read,
+		.written = h->stream.written,
+		.discarded = h->discarded,
+		.engine = h->engine->name,
+		.broken_pipe = h->broken_pipe,
+		.drain = h->drain,
+		.error = h->error,
+		.side = h->side,
+		.waiting = h->wait == HOP_STARVED ? "input" :
+		    h->wait == HOP_BLOCKED ? "output" : NULL,
+		.wait_input_ns = seen.wait_input_ns,
+		.wait_output_ns = seen.wait_output_ns,
+		.elapsed_ns = (h->phase == HOP_ENDED ? h->ended : now) -
+		    h->started,
+	};
+}

@@ -1,0 +1,71 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef HOP_H
+#define HOP_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "move.h"
+#include "options.h"
+#include "status.h"
+
+enum hop_phase {
+	HOP_FLOWING,	/* from in to out */
+	HOP_DRAINING,	/* nobody reads out: from in to nowhere */
+	HOP_ENDED	/* both descriptors are closed */
+};
+
+enum hop_wait { HOP_READY, HOP_STARVED, HOP_BLOCKED };
+
+struct hop {
+	int			 index;
+	const struct options	*opts;
+	const struct engine	*engine;
+	struct stream		 stream;
+	bool			 half_close;	/* out is a socket in use */
+	enum hop_phase		 phase;
+	enum hop_wait		 wait;
+	uint64_t		 wait_since;
+	bool			 grown;		/* pipe sizes were asked for */
+	uint64_t		 discarded;
+	bool			 broken_pipe;
+	const char		*drain;
+	uint64_t		 drain_until;
+	int			 error;		/* errno; 0: none */
+	const char		*side;		/* of that error */
+	uint64_t		 wait_input_ns;
+	uint64_t		 wait_output_ns;
+	uint64_t		 started;
+	uint64_t		 ended;
+	bool			 reported;	/* the caller's: record sent */
+};
+
+/*
+ * Take two open descriptors. The stream says what they are; they are the
+ * hop's from here on. half_close: other hops use the same socket, so its end
+ * of file is announced with shutdown(2). Nothing moves yet. A hop that its
+ * engine cannot serve has ended when this returns, with error set.
+ */
+void hop_start(struct hop *, int index, const struct stream *, bool half_close,
+    const struct options *, uint64_t now);
+
+/* The descriptors to poll and what for: input first, then output. */
+void hop_poll(const struct hop *, struct pollfd ends[2]);
+
+/* When hop_step is due even if poll reports nothing; or CLOCK_NEVER. */
+uint64_t hop_deadline(const struct hop *);
+
+/* Do what can be done without blocking, given what poll said. */
+void hop_step(struct hop *, const struct pollfd ends[2], uint64_t now);
+
+/* End it from outside with an errno; nothing if it has ended. */
+void hop_abort(struct hop *, int error, uint64_t now);
+
+/* Everything a record says, the wait that goes on now included. */
+struct status_hop hop_report(const struct hop *, uint64_t now);
+
+#endif

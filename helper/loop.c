@@ -1,0 +1,245 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ *
+ * The one place that waits: for descriptors, deadlines, signals, and the
+ * loss of the lifeline, which is the reader of the status records.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "loop.h"
+
+#define GONE	(POLLERR | POLLHUP | POLLNVAL)
+
+/* The signals' own pipe, which makes poll notice them. */
+static int signal_pipe[2] = { -1, -1 };
+static volatile sig_atomic_t caught;
+
+static void
+note_signal(int number)
+{
+	int saved = errno;
+	ssize_t n;
+
+	caught = number;
+	n = write(signal_pipe[1], "", 1);
+	(void)n;	/* full: poll wakes up all the same */
+	errno = saved;
+}
+
+static int
+open_signal_pipe(void)
+{
+	bool was;
+	int i;
+
+	if (pipe(signal_pipe) == -1)
+		return -1;
+	for (i = 0; i < 2; i++)
+		if (fds_set_nonblock(signal_pipe[i], true, &was) == -1 ||
+		    fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC) == -1)
+			return -1;
+	return 0;
+}
+
+int
+loop_catch_signals(bool ignore_interrupts)
+{
+	static const int ending[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
+	/* A second signal of a kind does not wait for records any more. */
+	struct sigaction catch = {
+		.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND
+	};
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, was;
+	size_t i;
+
+	if (open_signal_pipe() == -1 ||
+	    sigemptyset(&catch.sa_mask) == -1 ||
+	    sigemptyset(&ignore.sa_mask) == -1 ||
+	    sigaction(SIGPIPE, &ignore, NULL) == -1 ||
+	    sigaction(SIGXFSZ, &ignore, NULL) == -1)
+		return -1;
+	for (i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		if (sigaction(ending[i], NULL, &was) == -1)
+			return -1;
+		if (was.sa_handler == SIG_IGN)
+			continue;	/* nohup(1), or a shell's background */
+		if (sigaction(ending[i], ignore_interrupts &&
+		    (ending[i] == SIGINT || ending[i] == SIGQUIT) ?
+		    &ignore : &catch, NULL) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+loop_signal(void)
+{
+	return caught;
+}
+
+enum loop_result
+loop_wait_room(int status_fd, bool heed_signals)
+{
+	struct pollfd fds[2] = {
+		{ .fd = status_fd, .events = POLLOUT },
+		{ .fd = heed_signals ? signal_pipe[0] : -1, .events = POLLIN },
+	};
+
+	while (poll(fds, 2, -1) == -1)
+		if (errno != EINTR && errno != EAGAIN)
+			return LOOP_FAILED;
+	if (heed_signals && caught)
+		return LOOP_SIGNALLED;
+	return fds[0].revents & GONE ? LOOP_ORPHANED : LOOP_DONE;
+}
+
+/*
+ * Send the records of hops that have ended. *unsent and *live count what is
+ * left. LOOP_DONE, or LOOP_ORPHANED.
+ */
+static enum loop_result
+report_ended(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
+    size_t *live)
+{
+	struct status_hop report;
+	size_t i;
+
+	*unsent = *live = 0;
+	for (i = 0; i < nhops; i++) {
+		if (hops[i].phase != HOP_ENDED) {
+			(*live)++;
+			continue;
+		}
+		if (hops[i].reported)
+			continue;
+		report = hop_report(&hops[i], hops[i].ended);
+		switch (status_ended(status_fd, &report)) {
+		case STATUS_SENT:
+			hops[i].reported = true;
+			break;
+		case STATUS_FULL:
+			(*unsent)++;
+			break;
+		case STATUS_LOST:
+			return LOOP_ORPHANED;
+		}
+	}
+	return LOOP_DONE;
+}
+
+/* Progress records are dropped where there is no room for them. */
+static enum loop_result
+report_progress(const struct hop *hops, size_t nhops, int status_fd)
+{
+	struct status_hop report;
+	size_t i;
+
+	for (i = 0; i < nhops; i++) {
+		if (hops[i].phase == HOP_ENDED)
+			continue;
+		report = hop_report(&hops[i], clock_now());
+		if (status_progress(status_fd, &report) == STATUS_LOST)
+			return LOOP_ORPHANED;
+	}
+	return LOOP_DONE;
+}
+
+/*
+ * Fill in what to wait for: the signals, the status descriptor, then two for
+ * each hop. Returns the earliest deadline, progress among them.
+ */
+static uint64_t
+prepare(struct pollfd *fds, const struct hop *hops, size_t nhops,
+    int status_fd, bool unsent, uint64_t progress_due)
+{
+	uint64_t deadline, earliest = progress_due;
+	size_t i;
+
+	fds[0] = (struct pollfd){ .fd = signal_pipe[0], .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = status_fd,
+	    .events = unsent ? POLLOUT : 0 };
+	for (i = 0; i < nhops; i++) {
+		hop_poll(&hops[i], &fds[2 + 2 * i]);
+		deadline = hop_deadline(&hops[i]);
+		if (deadline < earliest)
+			earliest = deadline;
+	}
+	return earliest;
+}
+
+/* Wait once, and let every hop do what it can. */
+static enum loop_result
+turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
+{
+	uint64_t now;
+	size_t i;
+
+	if (poll(fds, (nfds_t)(2 + 2 * nhops),
+	    clock_poll_timeout(deadline, clock_now())) == -1) {
+		if (errno != EINTR && errno != EAGAIN)
+			return LOOP_FAILED;
+		/* poll has left revents as they were: say nothing is ready */
+		for (i = 0; i < 2 + 2 * nhops; i++)
+			fds[i].revents = 0;
+	}
+	if (caught)
+		return LOOP_SIGNALLED;
+	if (fds[1].revents & GONE)
+		return LOOP_ORPHANED;
+	now = clock_now();
+	for (i = 0; i < nhops; i++)
+		hop_step(&hops[i], &fds[2 + 2 * i], now);
+	return LOOP_DONE;
+}
+
+static enum loop_result
+run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
+    uint64_t progress_ns)
+{
+	uint64_t deadline, now, due = CLOCK_NEVER;
+	enum loop_result result;
+	size_t unsent, live;
+
+	if (progress_ns != CLOCK_NEVER)
+		due = clock_now() + progress_ns;
+	for (;;) {
+		result = report_ended(hops, nhops, status_fd, &unsent, &live);
+		if (result != LOOP_DONE || unsent + live == 0)
+			return result;
+		deadline = prepare(fds, hops, nhops, status_fd, unsent > 0,
+		    due);
+		result = turn(fds, hops, nhops, deadline);
+		if (result != LOOP_DONE)
+			return result;
+		now = clock_now();
+		if (now < due)
+			continue;
+		result = report_progress(hops, nhops, status_fd);
+		if (result != LOOP_DONE)
+			return result;
+		/* Keep to the grid; skip what was missed, as when stopped. */
+		due += ((now - due) / progress_ns + 1) * progress_ns;
+	}
+}
+
+enum loop_result
+loop_run(struct hop *hops, size_t nhops, int status_fd, uint64_t progress_ns)
+{
+	struct pollfd *fds = calloc(2 + 2 * nhops, sizeof(*fds));
+	enum loop_result result;
+
+	if (fds == NULL)
+		return LOOP_FAILED;
+	result = run(fds, hops, nhops, status_fd, progress_ns);
+	free(fds);
+	return result;
+}

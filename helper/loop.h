@@ -1,0 +1,47 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef LOOP_H
+#define LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hop.h"
+
+enum loop_result {
+	LOOP_DONE,	/* every hop has ended */
+	LOOP_ORPHANED,	/* the reader of the status records has gone */
+	LOOP_SIGNALLED,	/* loop_signal says by which signal */
+	LOOP_FAILED	/* poll(2) failed (errno) */
+};
+
+/*
+ * Take over the signals: the four that end a program (SIGTERM, SIGHUP,
+ * SIGINT, SIGQUIT) are noticed by loop_run, except those that were ignored
+ * when the program started, and interrupts if ignore_interrupts; SIGPIPE and
+ * SIGXFSZ become errno values. 0, or -1 with errno.
+ */
+int loop_catch_signals(bool ignore_interrupts);
+
+/* The signal that was caught; 0: none. */
+int loop_signal(void);
+
+/*
+ * Let all hops move until they have ended; write "progress" and "hop" records
+ * to status_fd (-1: none). On any result but LOOP_DONE hops may still be
+ * open, and their records unsent.
+ */
+enum loop_result loop_run(struct hop *hops, size_t nhops, int status_fd,
+    uint64_t progress_ns);
+
+/*
+ * Wait until status_fd may have room for a record: LOOP_DONE. LOOP_ORPHANED
+ * if its reader has gone; LOOP_SIGNALLED if a signal came first, unless
+ * heed_signals is false; LOOP_FAILED as above.
+ */
+enum loop_result loop_wait_room(int status_fd, bool heed_signals);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUFFER_SIZE_MAX		(INT64_C(1) << 30)
+
+enum engine_choice { ENGINE_AUTO, ENGINE_SPLICE, ENGINE_COPY };
+
+enum pipe_policy {
+	PIPE_GROW_EARNED,	/* grow once enough has gone through */
+	PIPE_KEEP,
+	PIPE_AT_START
+};
+
+struct operands {
+	int	in;
+	int	out;
+};
+
+struct options {
+	size_t			 buffer_size;	/* bytes */
+	enum pipe_policy	 pipe_policy;
+	int			 pipe_size;	/* bytes, with PIPE_AT_START */
+	enum engine_choice	 engine;
+	uint64_t		 drain_ns;	/* CLOCK_NEVER: no limit */
+	int			 status_fd;	/* -1: none */
+	uint64_t		 progress_ns;	/* CLOCK_NEVER: off */
+	bool			 ignore_interrupts;
+	struct operands		*hops;		/* owned; options_free */
+	size_t			 nhops;
+};
+
+enum options_result {
+	OPTIONS_RUN,
+	OPTIONS_HELP,
+	OPTIONS_VERSION,
+	OPTIONS_BAD,		/* why says what is wrong, in one line */
+	OPTIONS_NO_MEMORY	/* errno */
+};
+
+/*
+ * Read a command line into opts, beginning with the defaults. argv is
+ * permuted as getopt_long(3) does. Whatever the result, options_free
+ * afterwards.
+ */
+enum options_result options_parse(struct options *opts, int argc, char **argv,
+    char *why, size_t why_size);
+
+void options_free(struct options *opts);
+
+/* Print the help text to standard output. 0, or -1 with errno. */
+int options_print_help(void);
+
+#endif
