@@ -12,7 +12,7 @@
 
 #include "clock.h"
 
-#define MILLISECOND	(CLOCK_SECOND / 1000)
+#define MILLISECOND (CLOCK_SECOND / 1000)
 
 uint64_t
 clock_now(void)

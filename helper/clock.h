@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#define CLOCK_SECOND	UINT64_C(1000000000)	/* in nanoseconds */
-#define CLOCK_NEVER	UINT64_MAX		/* a deadline that never comes */
+#define CLOCK_SECOND UINT64_C(1000000000) /* in nanoseconds */
+#define CLOCK_NEVER UINT64_MAX            /* a deadline that never comes */
 
 /* Nanoseconds of a clock that neither jumps nor stops (CLOCK_MONOTONIC). */
 uint64_t clock_now(void);

@@ -24,6 +24,7 @@ errname(int error)
 
 #else
 
+/* clang-format off */
 /* What open, poll, read, write and close of POSIX may set. */
 static const struct {
 	int		 error;
@@ -41,6 +42,7 @@ static const struct {
 	NAME(ESTALE), NAME(ETIMEDOUT), NAME(ETXTBSY),
 #undef NAME
 };
+/* clang-format on */
 
 const char *
 errname(int error)

@@ -30,7 +30,7 @@ fds_check(int fd, enum fds_side side, enum fds_kind *kind)
 	mode = flags & O_ACCMODE;
 #ifdef O_PATH
 	if (flags & O_PATH)
-		mode = -1;	/* a name only: good for neither direction */
+		mode = -1; /* a name only: good for neither direction */
 #endif
 	if (mode != O_RDWR &&
 	    mode != (side == FDS_READ ? O_RDONLY : O_WRONLY)) {

@@ -20,11 +20,11 @@
  * gains nothing. Past pipe-user-pages-soft (pipe(7)) a user's new pipes
  * shrink, so only a hop that carries much data asks for it.
  */
-#define GROW_AFTER	(UINT64_C(1) << 20)
-#define GROW_TO		(256 * 1024)
+#define GROW_AFTER (UINT64_C(1) << 20)
+#define GROW_TO (256 * 1024)
 
 /* Calls of the engine before other hops have their turn. */
-#define STEP_MOVES	32
+#define STEP_MOVES 32
 
 /* Where drained bytes go; all hops share it, nobody reads it. */
 static unsigned char nowhere[64 * 1024];
@@ -50,7 +50,7 @@ static void
 set_error(struct hop *h, int error, const char *side)
 {
 	if (h->error != 0)
-		return;		/* the first one is the cause */
+		return; /* the first one is the cause */
 	h->error = error;
 	h->side = side;
 }
@@ -173,8 +173,9 @@ hop_start(struct hop *h, int index, const struct stream *stream,
 	if (opts->pipe_policy == PIPE_AT_START)
 		ask_pipe_sizes(h, opts->pipe_size, false);
 	h->grown = opts->pipe_policy != PIPE_GROW_EARNED;
-	if (opts->engine == ENGINE_SPLICE || (opts->engine == ENGINE_AUTO &&
-	    move_splice.open(&h->stream) == MOVE_ON))
+	if (opts->engine == ENGINE_SPLICE ||
+	    (opts->engine == ENGINE_AUTO &&
+		move_splice.open(&h->stream) == MOVE_ON))
 		engine = &move_splice;
 	use_engine(h, engine, now);
 }
@@ -304,6 +305,20 @@ hop_abort(struct hop *h, int error, uint64_t now)
 	fail(h, error, NULL, now);
 }
 
+/* For whom the hop waits, as records name it. */
+static const char *
+waiting(const struct hop *h)
+{
+	switch (h->wait) {
+	case HOP_STARVED:
+		return "input";
+	case HOP_BLOCKED:
+		return "output";
+	default:
+		return NULL;
+	}
+}
+
 struct status_hop
 hop_report(const struct hop *h, uint64_t now)
 {
@@ -320,11 +335,10 @@ hop_report(const struct hop *h, uint64_t now)
 		.drain = h->drain,
 		.error = h->error,
 		.side = h->side,
-		.waiting = h->wait == HOP_STARVED ? "input" :
-		    h->wait == HOP_BLOCKED ? "output" : NULL,
+		.waiting = waiting(h),
 		.wait_input_ns = seen.wait_input_ns,
 		.wait_output_ns = seen.wait_output_ns,
-		.elapsed_ns = (h->phase == HOP_ENDED ? h->ended : now) -
-		    h->started,
+		.elapsed_ns =
+		    (h->phase == HOP_ENDED ? h->ended : now) - h->started,
 	};
 }

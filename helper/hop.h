@@ -14,34 +14,34 @@
 #include "status.h"
 
 enum hop_phase {
-	HOP_FLOWING,	/* from in to out */
-	HOP_DRAINING,	/* nobody reads out: from in to nowhere */
-	HOP_ENDED	/* both descriptors are closed */
+	HOP_FLOWING,  /* from in to out */
+	HOP_DRAINING, /* nobody reads out: from in to nowhere */
+	HOP_ENDED     /* both descriptors are closed */
 };
 
 enum hop_wait { HOP_READY, HOP_STARVED, HOP_BLOCKED };
 
 struct hop {
-	int			 index;
-	const struct options	*opts;
-	const struct engine	*engine;
-	struct stream		 stream;
-	bool			 half_close;	/* out is a socket in use */
-	enum hop_phase		 phase;
-	enum hop_wait		 wait;
-	uint64_t		 wait_since;
-	bool			 grown;		/* pipe sizes were asked for */
-	uint64_t		 discarded;
-	bool			 broken_pipe;
-	const char		*drain;
-	uint64_t		 drain_until;
-	int			 error;		/* errno; 0: none */
-	const char		*side;		/* of that error */
-	uint64_t		 wait_input_ns;
-	uint64_t		 wait_output_ns;
-	uint64_t		 started;
-	uint64_t		 ended;
-	bool			 reported;	/* the caller's: record sent */
+	int index;
+	const struct options *opts;
+	const struct engine *engine;
+	struct stream stream;
+	bool half_close; /* out is a socket in use */
+	enum hop_phase phase;
+	enum hop_wait wait;
+	uint64_t wait_since;
+	bool grown; /* pipe sizes were asked for */
+	uint64_t discarded;
+	bool broken_pipe;
+	const char *drain;
+	uint64_t drain_until;
+	int error;        /* errno; 0: none */
+	const char *side; /* of that error */
+	uint64_t wait_input_ns;
+	uint64_t wait_output_ns;
+	uint64_t started;
+	uint64_t ended;
+	bool reported; /* the caller's: record sent */
 };
 
 /*

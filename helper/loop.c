@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "loop.h"
 
-#define GONE	(POLLERR | POLLHUP | POLLNVAL)
+#define GONE (POLLERR | POLLHUP | POLLNVAL)
 
 /* The signals' own pipe, which makes poll notice them. */
 static int signal_pipe[2] = { -1, -1 };
@@ -31,7 +31,7 @@ note_signal(int number)
 
 	caught = number;
 	n = write(signal_pipe[1], "", 1);
-	(void)n;	/* full: poll wakes up all the same */
+	(void)n; /* full: poll wakes up all the same */
 	errno = saved;
 }
 
@@ -55,14 +55,12 @@ loop_catch_signals(bool ignore_interrupts)
 {
 	static const int ending[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
 	/* A second signal of a kind does not wait for records any more. */
-	struct sigaction catch = {
-		.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND
-	};
+	struct sigaction catch = { .sa_handler = note_signal,
+		.sa_flags = (int)SA_RESETHAND };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, was;
 	size_t i;
 
-	if (open_signal_pipe() == -1 ||
-	    sigemptyset(&catch.sa_mask) == -1 ||
+	if (open_signal_pipe() == -1 || sigemptyset(&catch.sa_mask) == -1 ||
 	    sigemptyset(&ignore.sa_mask) == -1 ||
 	    sigaction(SIGPIPE, &ignore, NULL) == -1 ||
 	    sigaction(SIGXFSZ, &ignore, NULL) == -1)
@@ -71,10 +69,13 @@ loop_catch_signals(bool ignore_interrupts)
 		if (sigaction(ending[i], NULL, &was) == -1)
 			return -1;
 		if (was.sa_handler == SIG_IGN)
-			continue;	/* nohup(1), or a shell's background */
-		if (sigaction(ending[i], ignore_interrupts &&
-		    (ending[i] == SIGINT || ending[i] == SIGQUIT) ?
-		    &ignore : &catch, NULL) == -1)
+			continue; /* nohup(1), or a shell's background */
+		if (sigaction(ending[i],
+			ignore_interrupts &&
+				(ending[i] == SIGINT || ending[i] == SIGQUIT) ?
+			    &ignore :
+			    &catch,
+			NULL) == -1)
 			return -1;
 	}
 	return 0;
@@ -107,8 +108,8 @@ loop_wait_room(int status_fd, bool heed_signals)
  * left. LOOP_DONE, or LOOP_ORPHANED.
  */
 static enum loop_result
-report_ended(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
-    size_t *live)
+report_ended(
+    struct hop *hops, size_t nhops, int status_fd, size_t *unsent, size_t *live)
 {
 	struct status_hop report;
 	size_t i;
@@ -158,15 +159,15 @@ report_progress(const struct hop *hops, size_t nhops, int status_fd)
  * each hop. Returns the earliest deadline, progress among them.
  */
 static uint64_t
-prepare(struct pollfd *fds, const struct hop *hops, size_t nhops,
-    int status_fd, bool unsent, uint64_t progress_due)
+prepare(struct pollfd *fds, const struct hop *hops, size_t nhops, int status_fd,
+    bool unsent, uint64_t progress_due)
 {
 	uint64_t deadline, earliest = progress_due;
 	size_t i;
 
 	fds[0] = (struct pollfd){ .fd = signal_pipe[0], .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = status_fd,
-	    .events = unsent ? POLLOUT : 0 };
+	fds[1] =
+	    (struct pollfd){ .fd = status_fd, .events = unsent ? POLLOUT : 0 };
 	for (i = 0; i < nhops; i++) {
 		hop_poll(&hops[i], &fds[2 + 2 * i]);
 		deadline = hop_deadline(&hops[i]);
@@ -184,7 +185,7 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 	size_t i;
 
 	if (poll(fds, (nfds_t)(2 + 2 * nhops),
-	    clock_poll_timeout(deadline, clock_now())) == -1) {
+		clock_poll_timeout(deadline, clock_now())) == -1) {
 		if (errno != EINTR && errno != EAGAIN)
 			return LOOP_FAILED;
 		/* poll has left revents as they were: say nothing is ready */
@@ -215,8 +216,8 @@ run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
 		result = report_ended(hops, nhops, status_fd, &unsent, &live);
 		if (result != LOOP_DONE || unsent + live == 0)
 			return result;
-		deadline = prepare(fds, hops, nhops, status_fd, unsent > 0,
-		    due);
+		deadline =
+		    prepare(fds, hops, nhops, status_fd, unsent > 0, due);
 		result = turn(fds, hops, nhops, deadline);
 		if (result != LOOP_DONE)
 			return result;

@@ -12,10 +12,10 @@
 #include "hop.h"
 
 enum loop_result {
-	LOOP_DONE,	/* every hop has ended */
-	LOOP_ORPHANED,	/* the reader of the status records has gone */
-	LOOP_SIGNALLED,	/* loop_signal says by which signal */
-	LOOP_FAILED	/* poll(2) failed (errno) */
+	LOOP_DONE,      /* every hop has ended */
+	LOOP_ORPHANED,  /* the reader of the status records has gone */
+	LOOP_SIGNALLED, /* loop_signal says by which signal */
+	LOOP_FAILED     /* poll(2) failed (errno) */
 };
 
 /*
@@ -34,8 +34,8 @@ int loop_signal(void);
  * to status_fd (-1: none). On any result but LOOP_DONE hops may still be
  * open, and their records unsent.
  */
-enum loop_result loop_run(struct hop *hops, size_t nhops, int status_fd,
-    uint64_t progress_ns);
+enum loop_result loop_run(
+    struct hop *hops, size_t nhops, int status_fd, uint64_t progress_ns);
 
 /*
  * Wait until status_fd may have room for a record: LOOP_DONE. LOOP_ORPHANED

@@ -35,8 +35,7 @@ splice_open(struct stream *s)
 	bool pipe_in = s->in_kind == FDS_FIFO;
 	bool pipe_out = s->out_kind == FDS_FIFO;
 
-	if ((pipe_in && pipe_out) ||
-	    (pipe_in && s->out_kind == FDS_REGULAR) ||
+	if ((pipe_in && pipe_out) || (pipe_in && s->out_kind == FDS_REGULAR) ||
 	    (s->in_kind == FDS_REGULAR && pipe_out))
 		return MOVE_ON;
 	return MOVE_UNFIT;
@@ -53,7 +52,7 @@ splice_again(struct stream *s)
 
 	if (poll(ends, 2, 0) == -1)
 		return errno == EINTR || errno == EAGAIN ? MOVE_ON :
-		    failed(s, FDS_READ);
+							   failed(s, FDS_READ);
 	if (ends[0].revents == 0)
 		return MOVE_STARVED;
 	if (ends[1].revents == 0)
@@ -77,7 +76,7 @@ splice_failed(struct stream *s)
 	case EPERM:
 	case EOPNOTSUPP:
 		if (s->read == 0) {
-			(void)failed(s, FDS_READ);	/* keep the reason */
+			(void)failed(s, FDS_READ); /* keep the reason */
 			return MOVE_UNFIT;
 		}
 		break;
@@ -89,8 +88,8 @@ static enum move_result
 splice_move(struct stream *s)
 {
 	/* Per call: O_NONBLOCK would be seen by all who share the pipe. */
-	ssize_t n = splice(s->in, NULL, s->out, NULL, s->limit,
-	    SPLICE_F_NONBLOCK);
+	ssize_t n =
+	    splice(s->in, NULL, s->out, NULL, s->limit, SPLICE_F_NONBLOCK);
 
 	if (n == 0)
 		return MOVE_EOF;
@@ -182,12 +181,13 @@ copy_fill(struct stream *s)
 		return MOVE_STARVED;
 	case -1:
 		return errno == EINTR || errno == EAGAIN ? MOVE_ON :
-		    failed(s, FDS_READ);
+							   failed(s, FDS_READ);
 	}
 	n = read(s->in, s->buffer, s->limit);
 	if (n == -1)
 		return errno == EINTR ? MOVE_ON :
-		    errno == EAGAIN ? MOVE_STARVED : failed(s, FDS_READ);
+		    errno == EAGAIN   ? MOVE_STARVED :
+					failed(s, FDS_READ);
 	if (n == 0)
 		return MOVE_EOF;
 	s->read += (uint64_t)n;

@@ -7,97 +7,33 @@
  */
 #include "config.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef HAVE_LIBBSD
-#include <bsd/stdlib.h>
-#endif
 
 #include "clock.h"
+#include "number.h"
 #include "options.h"
 
-#define SECONDS_MAX	1000000000.0	/* some thirty years */
-
 struct row {
-	char		 letter;
-	const char	*name;
-	const char	*argument;	/* its name in the help; NULL: none */
-	const char	*expects;	/* what a good argument is */
+	char letter;
+	const char *name;
+	const char *argument; /* its name in the help; NULL: none */
+	const char *expects;  /* what a good argument is */
 	/* Take the argument. 0, or -1: it is not what is expected. */
-	int		(*take)(struct options *, const char *argument);
-	const char	*help;
+	int (*take)(struct options *, const char *argument);
+	const char *help;
 };
-
-/*
- * A whole number of digits alone, at most max. strtonum(3) by itself would
- * take blanks and a plus sign too. 0, or -1.
- */
-static int
-parse_number(const char *text, long long max, long long *number)
-{
-	const char *error;
-
-	if (!isdigit((unsigned char)text[0]))
-		return -1;
-	*number = strtonum(text, 0, max, &error);
-	return error == NULL ? 0 : -1;
-}
-
-/* Bytes, 1 to max, with a suffix K, M or G (powers of 1024). 0, or -1. */
-static int
-parse_size(const char *text, long long max, long long *size)
-{
-	static const char suffixes[] = "KMG";
-	size_t length = strlen(text);
-	char digits[24];
-	const char *suffix;
-	int shift = 0;
-
-	if (length == 0 || length >= sizeof(digits))
-		return -1;
-	memcpy(digits, text, length + 1);
-	suffix = strchr(suffixes, digits[length - 1]);
-	if (suffix != NULL) {
-		shift = 10 * (int)(suffix - suffixes + 1);
-		digits[length - 1] = '\0';
-	}
-	if (parse_number(digits, max >> shift, size) == -1 || *size == 0)
-		return -1;
-	*size <<= shift;
-	return 0;
-}
-
-/* Seconds as a plain decimal fraction, to nanoseconds. 0, or -1. */
-static int
-parse_seconds(const char *text, uint64_t *ns)
-{
-	double seconds;
-	char *end;
-
-	/* Neither signs nor exponents, "inf", "nan" or hexadecimal. */
-	if (text[0] == '\0' || text[strspn(text, "0123456789.")] != '\0')
-		return -1;
-	errno = 0;
-	seconds = strtod(text, &end);
-	if (end == text || *end != '\0' || errno == ERANGE ||
-	    seconds > SECONDS_MAX)
-		return -1;
-	*ns = (uint64_t)(seconds * (double)CLOCK_SECOND);
-	return 0;
-}
 
 static int
 take_buffer_size(struct options *opts, const char *argument)
 {
 	long long size;
 
-	if (parse_size(argument, BUFFER_SIZE_MAX, &size) == -1)
+	if (number_parse_size(argument, BUFFER_SIZE_MAX, &size) == -1)
 		return -1;
 	opts->buffer_size = (size_t)size;
 	return 0;
@@ -112,7 +48,7 @@ take_pipe_size(struct options *opts, const char *argument)
 		opts->pipe_policy = PIPE_GROW_EARNED;
 	else if (strcmp(argument, "keep") == 0)
 		opts->pipe_policy = PIPE_KEEP;
-	else if (parse_size(argument, INT_MAX, &size) == 0) {
+	else if (number_parse_size(argument, INT_MAX, &size) == 0) {
 		opts->pipe_policy = PIPE_AT_START;
 		opts->pipe_size = (int)size;
 	} else
@@ -141,7 +77,7 @@ take_drain(struct options *opts, const char *argument)
 		opts->drain_ns = CLOCK_NEVER;
 		return 0;
 	}
-	return parse_seconds(argument, &opts->drain_ns);
+	return number_parse_seconds(argument, &opts->drain_ns);
 }
 
 static int
@@ -149,7 +85,7 @@ take_status_fd(struct options *opts, const char *argument)
 {
 	long long fd;
 
-	if (parse_number(argument, INT_MAX, &fd) == -1)
+	if (number_parse(argument, INT_MAX, &fd) == -1)
 		return -1;
 	opts->status_fd = (int)fd;
 	return 0;
@@ -158,7 +94,7 @@ take_status_fd(struct options *opts, const char *argument)
 static int
 take_progress(struct options *opts, const char *argument)
 {
-	if (parse_seconds(argument, &opts->progress_ns) == -1)
+	if (number_parse_seconds(argument, &opts->progress_ns) == -1)
 		return -1;
 	/* An interval of nothing would be a busy loop. */
 	return opts->progress_ns >= CLOCK_SECOND / 1000 ? 0 : -1;
@@ -173,23 +109,18 @@ take_ignore_interrupts(struct options *opts, const char *argument)
 }
 
 static const struct row rows[] = {
-	{ 'b', "buffer-size", "SIZE",
-	    "1 to 1G, with suffix K, M or G", take_buffer_size,
-	    "bytes per buffer or splice [64K]" },
+	{ 'b', "buffer-size", "SIZE", "1 to 1G, with suffix K, M or G",
+	    take_buffer_size, "bytes per buffer or splice [64K]" },
 	{ 'z', "pipe-size", "auto|keep|SIZE",
 	    "auto, keep, or bytes with suffix K, M or G", take_pipe_size,
 	    "pipe capacity [auto]" },
-	{ 'e', "engine", "auto|splice|copy",
-	    "auto, splice or copy", take_engine,
-	    "how bytes move [auto]" },
-	{ 'd', "drain", "SECONDS|forever",
-	    "seconds, or forever", take_drain,
+	{ 'e', "engine", "auto|splice|copy", "auto, splice or copy",
+	    take_engine, "how bytes move [auto]" },
+	{ 'd', "drain", "SECONDS|forever", "seconds, or forever", take_drain,
 	    "once nobody reads, discard so long [0.25]" },
-	{ 's', "status-fd", "FD",
-	    "the number of a descriptor", take_status_fd,
+	{ 's', "status-fd", "FD", "the number of a descriptor", take_status_fd,
 	    "write status records there" },
-	{ 'p', "progress", "SECONDS",
-	    "seconds, at least 0.001", take_progress,
+	{ 'p', "progress", "SECONDS", "seconds, at least 0.001", take_progress,
 	    "a progress record at this interval" },
 	{ 'i', "ignore-interrupts", NULL, NULL, take_ignore_interrupts,
 	    "ignore SIGINT and SIGQUIT" },
@@ -198,7 +129,7 @@ static const struct row rows[] = {
 	    "print version, protocol and features" },
 };
 
-#define NROWS	(sizeof(rows) / sizeof(rows[0]))
+#define NROWS (sizeof(rows) / sizeof(rows[0]))
 
 /* getopt_long's two tables; longs has one element more than rows. */
 static void
@@ -206,13 +137,14 @@ getopt_tables(char *shorts, struct option *longs)
 {
 	size_t i;
 
-	*shorts++ = ':';	/* tell a missing argument from an unknown */
+	*shorts++ = ':'; /* tell a missing argument from an unknown */
 	for (i = 0; i < NROWS; i++) {
 		longs[i] = (struct option){
-		    .name = rows[i].name,
-		    .has_arg = rows[i].argument != NULL ?
-			required_argument : no_argument,
-		    .val = rows[i].letter,
+			.name = rows[i].name,
+			.has_arg = rows[i].argument != NULL ?
+			    required_argument :
+			    no_argument,
+			.val = rows[i].letter,
 		};
 		*shorts++ = rows[i].letter;
 		if (rows[i].argument != NULL)
@@ -262,13 +194,13 @@ bad_option(char *const *argv, int result, char *why, size_t size)
 		    row->name, argv[optind - 1]);
 	if (optopt != 0)
 		return bad(why, size, "unknown option '-%c'", optopt);
-	return bad(why, size, "unknown or ambiguous option '%s'",
-	    argv[optind - 1]);
+	return bad(
+	    why, size, "unknown or ambiguous option '%s'", argv[optind - 1]);
 }
 
 static enum options_result
-parse_options(struct options *opts, int argc, char **argv, char *why,
-    size_t size)
+parse_options(
+    struct options *opts, int argc, char **argv, char *why, size_t size)
 {
 	char shorts[2 * NROWS + 2];
 	struct option longs[NROWS + 1];
@@ -276,7 +208,7 @@ parse_options(struct options *opts, int argc, char **argv, char *why,
 	int c;
 
 	getopt_tables(shorts, longs);
-	opterr = 0;		/* the messages are ours */
+	opterr = 0; /* the messages are ours */
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		if (c == 'h')
 			return OPTIONS_HELP;
@@ -297,15 +229,17 @@ parse_options(struct options *opts, int argc, char **argv, char *why,
 
 /* The operands, in pairs; none at all means 0 to 1. */
 static enum options_result
-parse_operands(struct options *opts, int count, char **operands, char *why,
-    size_t size)
+parse_operands(
+    struct options *opts, int count, char **operands, char *why, size_t size)
 {
 	long long fd[2];
 	size_t i, side;
 
 	if (count % 2 != 0)
-		return bad(why, size, "operand '%s' has no partner: "
-		    "IN_FD and OUT_FD come in pairs", operands[count - 1]);
+		return bad(why, size,
+		    "operand '%s' has no partner: "
+		    "IN_FD and OUT_FD come in pairs",
+		    operands[count - 1]);
 	opts->nhops = count == 0 ? 1 : (size_t)count / 2;
 	opts->hops = calloc(opts->nhops, sizeof(*opts->hops));
 	if (opts->hops == NULL)
@@ -316,13 +250,14 @@ parse_operands(struct options *opts, int count, char **operands, char *why,
 	}
 	for (i = 0; i < opts->nhops; i++) {
 		for (side = 0; side < 2; side++)
-			if (parse_number(operands[2 * i + side], INT_MAX,
-			    &fd[side]) == -1)
+			if (number_parse(operands[2 * i + side], INT_MAX,
+				&fd[side]) == -1)
 				return bad(why, size,
 				    "operand '%s' is not the number of a "
-				    "descriptor", operands[2 * i + side]);
-		opts->hops[i] = (struct operands){
-		    .in = (int)fd[0], .out = (int)fd[1] };
+				    "descriptor",
+				    operands[2 * i + side]);
+		opts->hops[i] =
+		    (struct operands){ .in = (int)fd[0], .out = (int)fd[1] };
 	}
 	return OPTIONS_RUN;
 }
@@ -337,22 +272,28 @@ check_operands(const struct options *opts, char *why, size_t size)
 	for (i = 0; i < opts->nhops; i++) {
 		hop = &opts->hops[i];
 		if (hop->in == hop->out)
-			return bad(why, size, "descriptor %d is input and "
-			    "output of one hop", hop->in);
+			return bad(why, size,
+			    "descriptor %d is input and "
+			    "output of one hop",
+			    hop->in);
 		if (opts->status_fd == hop->in || opts->status_fd == hop->out)
-			return bad(why, size, "descriptor %d is both operand "
-			    "and --status-fd", opts->status_fd);
+			return bad(why, size,
+			    "descriptor %d is both operand "
+			    "and --status-fd",
+			    opts->status_fd);
 		for (j = 0; j < i; j++)
 			if (opts->hops[j].out == hop->out)
-				return bad(why, size, "descriptor %d is the "
-				    "output of two hops", hop->out);
+				return bad(why, size,
+				    "descriptor %d is the "
+				    "output of two hops",
+				    hop->out);
 	}
 	return OPTIONS_RUN;
 }
 
 enum options_result
-options_parse(struct options *opts, int argc, char **argv, char *why,
-    size_t why_size)
+options_parse(
+    struct options *opts, int argc, char **argv, char *why, size_t why_size)
 {
 	enum options_result result;
 
@@ -366,8 +307,8 @@ options_parse(struct options *opts, int argc, char **argv, char *why,
 	};
 	result = parse_options(opts, argc, argv, why, why_size);
 	if (result == OPTIONS_RUN)
-		result = parse_operands(opts, argc - optind, argv + optind,
-		    why, why_size);
+		result = parse_operands(
+		    opts, argc - optind, argv + optind, why, why_size);
 	if (result == OPTIONS_RUN)
 		result = check_operands(opts, why, why_size);
 	return result;
@@ -387,10 +328,11 @@ options_print_help(void)
 	char left[40];
 	size_t i;
 
-	if (printf("Usage: cuprum-pump [OPTION]... [IN_FD OUT_FD]...\n"
-	    "Move bytes from each IN_FD to its OUT_FD, all pairs at once; "
-	    "without operands,\nfrom standard input to standard output.\n\n")
-	    < 0)
+	if (printf(
+		"Usage: cuprum-pump [OPTION]... [IN_FD OUT_FD]...\n"
+		"Move bytes from each IN_FD to its OUT_FD, all pairs at once; "
+		"without operands,\nfrom standard input to standard "
+		"output.\n\n") < 0)
 		return -1;
 	for (i = 0; i < NROWS; i++) {
 		(void)snprintf(left, sizeof(left), "-%c, --%s%s%s",
@@ -401,9 +343,9 @@ options_print_help(void)
 			return -1;
 	}
 	if (printf("\nExit status: 0 all went well, 64 usage, 71 a descriptor "
-	    "was refused, 74 a hop\nfailed, 75 the reader of the status "
-	    "records has gone, 77 set-user-ID.\n"
-	    "cuprum-pump(1) has the whole of it.\n") < 0)
+		   "was refused, 74 a hop\nfailed, 75 the reader of the status "
+		   "records has gone, 77 set-user-ID.\n"
+		   "cuprum-pump(1) has the whole of it.\n") < 0)
 		return -1;
 	return fflush(stdout) == 0 ? 0 : -1;
 }

@@ -9,40 +9,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUFFER_SIZE_MAX		(INT64_C(1) << 30)
+#define BUFFER_SIZE_MAX (INT64_C(1) << 30)
 
 enum engine_choice { ENGINE_AUTO, ENGINE_SPLICE, ENGINE_COPY };
 
 enum pipe_policy {
-	PIPE_GROW_EARNED,	/* grow once enough has gone through */
+	PIPE_GROW_EARNED, /* grow once enough has gone through */
 	PIPE_KEEP,
 	PIPE_AT_START
 };
 
 struct operands {
-	int	in;
-	int	out;
+	int in;
+	int out;
 };
 
 struct options {
-	size_t			 buffer_size;	/* bytes */
-	enum pipe_policy	 pipe_policy;
-	int			 pipe_size;	/* bytes, with PIPE_AT_START */
-	enum engine_choice	 engine;
-	uint64_t		 drain_ns;	/* CLOCK_NEVER: no limit */
-	int			 status_fd;	/* -1: none */
-	uint64_t		 progress_ns;	/* CLOCK_NEVER: off */
-	bool			 ignore_interrupts;
-	struct operands		*hops;		/* owned; options_free */
-	size_t			 nhops;
+	size_t buffer_size; /* bytes */
+	enum pipe_policy pipe_policy;
+	int pipe_size; /* bytes, with PIPE_AT_START */
+	enum engine_choice engine;
+	uint64_t drain_ns;    /* CLOCK_NEVER: no limit */
+	int status_fd;        /* -1: none */
+	uint64_t progress_ns; /* CLOCK_NEVER: off */
+	bool ignore_interrupts;
+	struct operands *hops; /* owned; options_free */
+	size_t nhops;
 };
 
 enum options_result {
 	OPTIONS_RUN,
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
-	OPTIONS_BAD,		/* why says what is wrong, in one line */
-	OPTIONS_NO_MEMORY	/* errno */
+	OPTIONS_BAD,      /* why says what is wrong, in one line */
+	OPTIONS_NO_MEMORY /* errno */
 };
 
 /*
@@ -50,8 +50,8 @@ enum options_result {
  * permuted as getopt_long(3) does. Whatever the result, options_free
  * afterwards.
  */
-enum options_result options_parse(struct options *opts, int argc, char **argv,
-    char *why, size_t why_size);
+enum options_result options_parse(
+    struct options *opts, int argc, char **argv, char *why, size_t why_size);
 
 void options_free(struct options *opts);
 

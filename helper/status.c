@@ -17,7 +17,7 @@
 #include "errname.h"
 #include "status.h"
 
-#define RECORD_MAX	512	/* _POSIX_PIPE_BUF, <limits.h> */
+#define RECORD_MAX 512 /* _POSIX_PIPE_BUF, <limits.h> */
 
 /*
  * A pipe that polls writable has room for PIPE_BUF bytes (pipe(7)), so the
@@ -86,7 +86,8 @@ quoted(const char *text, char *buffer, size_t size)
 enum status_result
 status_start(int fd, size_t hops)
 {
-	return emit(fd, "{\"event\":\"start\",\"protocol\":%d,"
+	return emit(fd,
+	    "{\"event\":\"start\",\"protocol\":%d,"
 	    "\"version\":\"%s\",\"pid\":%ld,\"hops\":%zu}\n",
 	    PUMP_PROTOCOL, PACKAGE_VERSION, (long)getpid(), hops);
 }
@@ -96,14 +97,15 @@ status_progress(int fd, const struct status_hop *hop)
 {
 	char waiting[16];
 
-	return emit(fd, "{\"event\":\"progress\",\"hop\":%d,"
+	return emit(fd,
+	    "{\"event\":\"progress\",\"hop\":%d,"
 	    "\"read\":%" PRIu64 ",\"written\":%" PRIu64 ","
 	    "\"discarded\":%" PRIu64 ",\"waiting\":%s,"
 	    "\"wait_input_ns\":%" PRIu64 ",\"wait_output_ns\":%" PRIu64 ","
 	    "\"elapsed_ns\":%" PRIu64 "}\n",
 	    hop->hop, hop->read, hop->written, hop->discarded,
-	    quoted(hop->waiting, waiting, sizeof(waiting)),
-	    hop->wait_input_ns, hop->wait_output_ns, hop->elapsed_ns);
+	    quoted(hop->waiting, waiting, sizeof(waiting)), hop->wait_input_ns,
+	    hop->wait_output_ns, hop->elapsed_ns);
 }
 
 enum status_result
@@ -111,7 +113,8 @@ status_ended(int fd, const struct status_hop *hop)
 {
 	char drain[16], error[32], side[16];
 
-	return emit(fd, "{\"event\":\"hop\",\"hop\":%d,"
+	return emit(fd,
+	    "{\"event\":\"hop\",\"hop\":%d,"
 	    "\"read\":%" PRIu64 ",\"written\":%" PRIu64 ","
 	    "\"discarded\":%" PRIu64 ",\"engine\":\"%s\","
 	    "\"broken_pipe\":%s,\"drain\":%s,"
@@ -122,9 +125,9 @@ status_ended(int fd, const struct status_hop *hop)
 	    hop->broken_pipe ? "true" : "false",
 	    quoted(hop->drain, drain, sizeof(drain)), hop->error,
 	    quoted(hop->error != 0 ? errname(hop->error) : NULL, error,
-	    sizeof(error)),
-	    quoted(hop->side, side, sizeof(side)),
-	    hop->wait_input_ns, hop->wait_output_ns, hop->elapsed_ns);
+		sizeof(error)),
+	    quoted(hop->side, side, sizeof(side)), hop->wait_input_ns,
+	    hop->wait_output_ns, hop->elapsed_ns);
 }
 
 enum status_result
@@ -133,6 +136,6 @@ status_end(int fd, int error)
 	char name[32];
 
 	return emit(fd, "{\"event\":\"end\",\"errno\":%d,\"error\":%s}\n",
-	    error, quoted(error != 0 ? errname(error) : NULL, name,
-	    sizeof(name)));
+	    error,
+	    quoted(error != 0 ? errname(error) : NULL, name, sizeof(name)));
 }

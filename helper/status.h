@@ -11,25 +11,25 @@
 
 /* What a record says of a hop. Strings are static; NULL becomes null. */
 struct status_hop {
-	int		 hop;
-	uint64_t	 read;
-	uint64_t	 written;
-	uint64_t	 discarded;
-	const char	*engine;
-	bool		 broken_pipe;
-	const char	*drain;		/* "eof", "timeout", "closed" */
-	int		 error;		/* errno; 0: none */
-	const char	*side;		/* "read", "write" */
-	const char	*waiting;	/* "input", "output" */
-	uint64_t	 wait_input_ns;
-	uint64_t	 wait_output_ns;
-	uint64_t	 elapsed_ns;
+	int hop;
+	uint64_t read;
+	uint64_t written;
+	uint64_t discarded;
+	const char *engine;
+	bool broken_pipe;
+	const char *drain;   /* "eof", "timeout", "closed" */
+	int error;           /* errno; 0: none */
+	const char *side;    /* "read", "write" */
+	const char *waiting; /* "input", "output" */
+	uint64_t wait_input_ns;
+	uint64_t wait_output_ns;
+	uint64_t elapsed_ns;
 };
 
 enum status_result {
-	STATUS_SENT,	/* written whole, or there is no status descriptor */
-	STATUS_FULL,	/* no room now: nothing was written */
-	STATUS_LOST	/* the reader has gone, or writing failed (errno) */
+	STATUS_SENT, /* written whole, or there is no status descriptor */
+	STATUS_FULL, /* no room now: nothing was written */
+	STATUS_LOST  /* the reader has gone, or writing failed (errno) */
 };
 
 /*
