@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "fds.h"
@@ -47,6 +48,8 @@ fds_check(int fd, enum fds_side side, enum fds_kind *kind)
 		*kind = FDS_SOCKET;
 	else if (S_ISREG(st.st_mode))
 		*kind = FDS_REGULAR;
+	else if (isatty(fd))
+		*kind = FDS_TERMINAL;
 	else
 		*kind = FDS_OTHER;
 	return 0;
@@ -72,16 +75,30 @@ fds_duplicate(int fd)
 }
 
 int
-fds_set_nonblock(int fd, bool nonblock, bool *was)
+fds_ready(int fd, short events)
+{
+	struct pollfd one = { .fd = fd, .events = events };
+
+	return poll(&one, 1, 0);
+}
+
+bool
+fds_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags != -1 && (flags & O_NONBLOCK);
+}
+
+int
+fds_set_nonblock(int fd, bool nonblock)
 {
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags == -1)
 		return -1;
-	*was = (flags & O_NONBLOCK) != 0;
-	if (*was == nonblock)
-		return 0;
-	return fcntl(fd, F_SETFL, flags ^ O_NONBLOCK);
+	return fcntl(fd, F_SETFL,
+	    nonblock ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
 void

@@ -38,13 +38,12 @@ note_signal(int number)
 static int
 open_signal_pipe(void)
 {
-	bool was;
 	int i;
 
 	if (pipe(signal_pipe) == -1)
 		return -1;
 	for (i = 0; i < 2; i++)
-		if (fds_set_nonblock(signal_pipe[i], true, &was) == -1 ||
+		if (fds_set_nonblock(signal_pipe[i], true) == -1 ||
 		    fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC) == -1)
 			return -1;
 	return 0;
@@ -54,9 +53,7 @@ int
 loop_catch_signals(bool ignore_interrupts)
 {
 	static const int ending[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
-	/* A second signal of a kind does not wait for records any more. */
-	struct sigaction catch = { .sa_handler = note_signal,
-		.sa_flags = (int)SA_RESETHAND };
+	struct sigaction catch = { .sa_handler = note_signal };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, was;
 	size_t i;
 
@@ -81,6 +78,22 @@ loop_catch_signals(bool ignore_interrupts)
 	return 0;
 }
 
+/*
+ * Whether a signal has come since this was last asked, given what poll said
+ * of the signals' pipe.
+ */
+static bool
+signalled(const struct pollfd *signals)
+{
+	char bytes[64];
+
+	if (signals->revents == 0)
+		return false;
+	while (read(signals->fd, bytes, sizeof(bytes)) > 0)
+		continue;
+	return true;
+}
+
 int
 loop_signal(void)
 {
@@ -88,17 +101,17 @@ loop_signal(void)
 }
 
 enum loop_result
-loop_wait_room(int status_fd, bool heed_signals)
+loop_wait_room(int status_fd)
 {
 	struct pollfd fds[2] = {
 		{ .fd = status_fd, .events = POLLOUT },
-		{ .fd = heed_signals ? signal_pipe[0] : -1, .events = POLLIN },
+		{ .fd = signal_pipe[0], .events = POLLIN },
 	};
 
 	while (poll(fds, 2, -1) == -1)
 		if (errno != EINTR && errno != EAGAIN)
 			return LOOP_FAILED;
-	if (heed_signals && caught)
+	if (signalled(&fds[1]))
 		return LOOP_SIGNALLED;
 	return fds[0].revents & GONE ? LOOP_ORPHANED : LOOP_DONE;
 }
@@ -108,8 +121,8 @@ loop_wait_room(int status_fd, bool heed_signals)
  * left. LOOP_DONE, or LOOP_ORPHANED.
  */
 static enum loop_result
-report_ended(
-    struct hop *hops, size_t nhops, int status_fd, size_t *unsent, size_t *live)
+report_ended(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
+    size_t *live)
 {
 	struct status_hop report;
 	size_t i;
@@ -192,7 +205,7 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 		for (i = 0; i < 2 + 2 * nhops; i++)
 			fds[i].revents = 0;
 	}
-	if (caught)
+	if (signalled(&fds[0]))
 		return LOOP_SIGNALLED;
 	if (fds[1].revents & GONE)
 		return LOOP_ORPHANED;

@@ -34,14 +34,14 @@ int loop_signal(void);
  * to status_fd (-1: none). On any result but LOOP_DONE hops may still be
  * open, and their records unsent.
  */
-enum loop_result loop_run(
-    struct hop *hops, size_t nhops, int status_fd, uint64_t progress_ns);
+enum loop_result loop_run(struct hop *hops, size_t nhops, int status_fd,
+    uint64_t progress_ns);
 
 /*
  * Wait until status_fd may have room for a record: LOOP_DONE. LOOP_ORPHANED
- * if its reader has gone; LOOP_SIGNALLED if a signal came first, unless
- * heed_signals is false; LOOP_FAILED as above.
+ * if its reader has gone; LOOP_SIGNALLED if a signal came first that no
+ * earlier LOOP_SIGNALLED has told of; LOOP_FAILED as above.
  */
-enum loop_result loop_wait_room(int status_fd, bool heed_signals);
+enum loop_result loop_wait_room(int status_fd);
 
 #endif

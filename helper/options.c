@@ -194,13 +194,13 @@ bad_option(char *const *argv, int result, char *why, size_t size)
 		    row->name, argv[optind - 1]);
 	if (optopt != 0)
 		return bad(why, size, "unknown option '-%c'", optopt);
-	return bad(
-	    why, size, "unknown or ambiguous option '%s'", argv[optind - 1]);
+	return bad(why, size, "unknown or ambiguous option '%s'",
+	    argv[optind - 1]);
 }
 
 static enum options_result
-parse_options(
-    struct options *opts, int argc, char **argv, char *why, size_t size)
+parse_options(struct options *opts, int argc, char **argv, char *why,
+    size_t size)
 {
 	char shorts[2 * NROWS + 2];
 	struct option longs[NROWS + 1];
@@ -229,8 +229,8 @@ parse_options(
 
 /* The operands, in pairs; none at all means 0 to 1. */
 static enum options_result
-parse_operands(
-    struct options *opts, int count, char **operands, char *why, size_t size)
+parse_operands(struct options *opts, int count, char **operands, char *why,
+    size_t size)
 {
 	long long fd[2];
 	size_t i, side;
@@ -292,8 +292,8 @@ check_operands(const struct options *opts, char *why, size_t size)
 }
 
 enum options_result
-options_parse(
-    struct options *opts, int argc, char **argv, char *why, size_t why_size)
+options_parse(struct options *opts, int argc, char **argv, char *why,
+    size_t why_size)
 {
 	enum options_result result;
 
@@ -307,8 +307,8 @@ options_parse(
 	};
 	result = parse_options(opts, argc, argv, why, why_size);
 	if (result == OPTIONS_RUN)
-		result = parse_operands(
-		    opts, argc - optind, argv + optind, why, why_size);
+		result = parse_operands(opts, argc - optind, argv + optind, why,
+		    why_size);
 	if (result == OPTIONS_RUN)
 		result = check_operands(opts, why, why_size);
 	return result;

@@ -50,8 +50,8 @@ enum options_result {
  * permuted as getopt_long(3) does. Whatever the result, options_free
  * afterwards.
  */
-enum options_result options_parse(
-    struct options *opts, int argc, char **argv, char *why, size_t why_size);
+enum options_result options_parse(struct options *opts, int argc, char **argv,
+    char *why, size_t why_size);
 
 void options_free(struct options *opts);
 

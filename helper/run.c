@@ -53,6 +53,7 @@ check_descriptors(const struct options *opts, struct stream *streams)
 			return refuse(hop->out, fds_side_name(FDS_WRITE));
 		streams[i].in = hop->in;
 		streams[i].out = hop->out;
+		streams[i].was_nonblock = fds_nonblock(hop->out);
 	}
 	return 0;
 }
@@ -117,12 +118,11 @@ prepare(const struct options *opts, struct stream *streams)
  * If not, *result is LOOP_DONE if it was sent, or why it was not.
  */
 static bool
-try_again(enum status_result sent, int status_fd, bool heed_signals,
-    enum loop_result *result)
+try_again(enum status_result sent, int status_fd, enum loop_result *result)
 {
 	*result = LOOP_DONE;
 	if (sent == STATUS_FULL) {
-		*result = loop_wait_room(status_fd, heed_signals);
+		*result = loop_wait_room(status_fd);
 		return *result == LOOP_DONE;
 	}
 	if (sent == STATUS_LOST)
@@ -145,13 +145,13 @@ send_rest(const struct options *opts, const struct hop *hops, int error)
 		report = hop_report(&hops[i], hops[i].ended);
 		do
 			sent = status_ended(opts->status_fd, &report);
-		while (try_again(sent, opts->status_fd, false, &result));
+		while (try_again(sent, opts->status_fd, &result));
 	}
 	if (result != LOOP_DONE)
 		return result;
 	do
 		sent = status_end(opts->status_fd, error);
-	while (try_again(sent, opts->status_fd, false, &result));
+	while (try_again(sent, opts->status_fd, &result));
 	return result;
 }
 
@@ -208,16 +208,16 @@ die_by(int number)
 static int
 pump(const struct options *opts, struct hop *hops)
 {
-	enum loop_result result;
+	enum loop_result result, sending = LOOP_DONE;
 	enum status_result sent;
 	int error = 0;
 
 	do
 		sent = status_start(opts->status_fd, opts->nhops);
-	while (try_again(sent, opts->status_fd, true, &result));
+	while (try_again(sent, opts->status_fd, &result));
 	if (result == LOOP_DONE)
-		result = loop_run(
-		    hops, opts->nhops, opts->status_fd, opts->progress_ns);
+		result = loop_run(hops, opts->nhops, opts->status_fd,
+		    opts->progress_ns);
 	if (result == LOOP_SIGNALLED)
 		error = EINTR;
 	else if (result != LOOP_DONE)
@@ -225,13 +225,15 @@ pump(const struct options *opts, struct hop *hops)
 	abort_hops(hops, opts->nhops, error);
 	if (result == LOOP_DONE || result == LOOP_FAILED)
 		error = complain_hops(opts, hops);
-	if (result == LOOP_ORPHANED ||
-	    send_rest(opts, hops, error) != LOOP_DONE) {
+	if (result != LOOP_ORPHANED)
+		sending = send_rest(opts, hops, error);
+	if (result == LOOP_ORPHANED || sending == LOOP_ORPHANED) {
 		complain("descriptor %d (status): the reader has gone",
 		    opts->status_fd);
 		return EX_TEMPFAIL;
 	}
-	if (result == LOOP_SIGNALLED)
+	/* One more while the records find no room: they are given up. */
+	if (result == LOOP_SIGNALLED || sending == LOOP_SIGNALLED)
 		return die_by(loop_signal());
 	return error == 0 ? EX_OK : EX_IOERR;
 }

@@ -1,0 +1,146 @@
+"""Descriptor work for the suites that a shell cannot do.
+
+    fd.py nonblock FD...             set O_NONBLOCK
+    fd.py pipe-size FD [SIZE]        print, or set, the capacity of a pipe
+    fd.py queued FD                  print how many bytes wait in a pipe
+    fd.py fill FD                    fill what room a pipe has left with blanks
+    fd.py seek FD OFFSET             move a file offset
+    fd.py shutdown FD                end the sending side of a socket
+    fd.py packets FD                 print each packet of a socket, a line each
+    fd.py sample COUNT               print COUNT bytes of a fixed random stream
+    fd.py pairs [--seqpacket|--pty] A:B... -- COMMAND...
+                                     run COMMAND with stream sockets, or packet
+                                     sockets, or a raw terminal and its master,
+                                     at A and B
+    fd.py pty FD -- COMMAND...       run COMMAND with a raw terminal at FD, and
+                                     print what it writes there
+"""
+
+import fcntl
+import os
+import random
+import signal
+import socket
+import struct
+import sys
+import termios
+import tty
+
+
+def nonblock(*descriptors: str) -> None:
+    for descriptor in descriptors:
+        os.set_blocking(int(descriptor), False)
+
+
+def pipe_size(descriptor: str, size: str | None = None) -> None:
+    if size is None:
+        print(fcntl.fcntl(int(descriptor), fcntl.F_GETPIPE_SZ))
+    else:
+        fcntl.fcntl(int(descriptor), fcntl.F_SETPIPE_SZ, int(size))
+
+
+def queued(descriptor: str) -> None:
+    answer = fcntl.ioctl(int(descriptor), termios.FIONREAD, b"\0" * 4)
+    print(struct.unpack("i", answer)[0])
+
+
+def fill(descriptor: str) -> None:
+    # A description of its own: O_NONBLOCK must not show on the shared one.
+    own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(own, b" ")
+    except BlockingIOError:
+        os.close(own)
+
+
+def seek(descriptor: str, offset: str) -> None:
+    os.lseek(int(descriptor), int(offset), os.SEEK_SET)
+
+
+def shutdown(descriptor: str) -> None:
+    with socket.socket(fileno=os.dup(int(descriptor))) as sock:
+        sock.shutdown(socket.SHUT_WR)
+
+
+def packets(descriptor: str) -> None:
+    with socket.socket(fileno=os.dup(int(descriptor))) as sock:
+        while packet := sock.recv(65536):
+            print(repr(packet.decode()), flush=True)
+
+
+def sample(count: str) -> None:
+    sys.stdout.buffer.write(random.Random(count).randbytes(int(count)))
+
+
+def run(command: list[str]) -> None:
+    # Python ignores these two, and a child would inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    os.execvp(command[0], command)
+
+
+def stream_pair() -> tuple[int, int]:
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    return left.detach(), right.detach()
+
+
+def packet_pair() -> tuple[int, int]:
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return left.detach(), right.detach()
+
+
+def terminal_pair() -> tuple[int, int]:
+    master, terminal = os.openpty()
+    tty.setraw(terminal)
+    return terminal, master
+
+
+def pairs(*arguments: str) -> None:
+    split = arguments.index("--")
+    wanted, command = list(arguments[:split]), list(arguments[split + 1 :])
+    make = stream_pair
+    if wanted[0].startswith("--"):
+        kinds = {"--seqpacket": packet_pair, "--pty": terminal_pair}
+        make = kinds[wanted.pop(0)]
+    for pair in wanted:
+        for end, number in zip(make(), pair.split(":"), strict=True):
+            os.dup2(end, int(number))
+            os.close(end)
+    run(command)
+
+
+def pty(descriptor: str, separator: str, *command: str) -> None:
+    assert separator == "--"
+    theirs, ours = terminal_pair()
+    child = os.fork()
+    if child == 0:
+        os.dup2(theirs, int(descriptor))
+        os.close(ours)
+        os.close(theirs)
+        run(list(command))
+    os.close(theirs)
+    try:
+        while chunk := os.read(ours, 65536):
+            os.write(1, chunk)
+    except OSError:  # EIO: the last holder of the terminal has closed it
+        pass
+    _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+COMMANDS = {
+    "nonblock": nonblock,
+    "pipe-size": pipe_size,
+    "queued": queued,
+    "fill": fill,
+    "seek": seek,
+    "shutdown": shutdown,
+    "packets": packets,
+    "sample": sample,
+    "pairs": pairs,
+    "pty": pty,
+}
+
+if __name__ == "__main__":
+    COMMANDS[sys.argv[1]](*sys.argv[2:])
