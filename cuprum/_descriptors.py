@@ -1,0 +1,139 @@
+"""Descriptors with one owner each, and waiting for them on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+__all__ = [
+    "CHUNKS_PER_TURN",
+    "CHUNK_SIZE",
+    "Descriptor",
+    "Pipe",
+    "duplicate",
+    "make_pipe",
+    "read_chunk",
+    "readable",
+    "require_posix",
+    "wake",
+    "writable",
+]
+
+CHUNK_SIZE = 65536
+"""Bytes per read: a pipe's usual capacity, so that one read can empty it."""
+
+CHUNKS_PER_TURN = 16
+"""Chunks moved before the event loop gets a turn: about 1 MiB, well under 1 ms."""
+
+_FIRST_FREE = 3
+"""The lowest number that no child uses for its standard streams."""
+
+
+def require_posix() -> None:
+    """Raise NotImplementedError, in words, on systems without POSIX pipes."""
+    if sys.platform == "win32":
+        raise NotImplementedError("cuprum runs commands on POSIX systems only")
+
+
+class Descriptor:
+    """A file descriptor and the only object that may close it."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """Return the number; ValueError once closed, as files do."""
+        if self._fd < 0:
+            raise ValueError("descriptor is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Close it; further calls do nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Pipe(NamedTuple):
+    """The two ends of a pipe."""
+
+    reader: Descriptor
+    writer: Descriptor
+
+
+def make_pipe(owner: ExitStack) -> Pipe:
+    """Open a close-on-exec pipe whose ends ``owner`` closes at the latest.
+
+    Neither end gets a number below 3, even where the caller runs with its standard
+    streams closed: a child's standard streams would overwrite it.
+    """
+    reader, writer = (Descriptor(fd) for fd in os.pipe())
+    owner.callback(reader.close)
+    owner.callback(writer.close)
+    return Pipe(_above_stdio(reader, owner), _above_stdio(writer, owner))
+
+
+def _above_stdio(descriptor: Descriptor, owner: ExitStack) -> Descriptor:
+    if descriptor.fileno() >= _FIRST_FREE:
+        return descriptor
+    moved = duplicate(descriptor.fileno(), owner)
+    descriptor.close()
+    return moved
+
+
+def duplicate(fd: int, owner: ExitStack) -> Descriptor:
+    """Duplicate ``fd``, close-on-exec, to a number above the standard streams.
+
+    Raises:
+        OSError: ``EBADF``, ``fd`` is not open.
+    """
+    copy = Descriptor(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE))
+    owner.callback(copy.close)
+    return copy
+
+
+async def readable(fd: int) -> None:
+    """Wait until a read of ``fd`` would not block."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+async def writable(fd: int) -> None:
+    """Wait until a write to ``fd`` would not block, or its reader has gone."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(fd, wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(fd)
+
+
+def wake(waiter: asyncio.Future[None]) -> None:
+    """Resolve ``waiter`` unless that has happened, or it was cancelled."""
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+async def read_chunk(fd: int, size: int = CHUNK_SIZE) -> bytes:
+    """Read up to ``size`` bytes of a non-blocking descriptor; empty at its end."""
+    while True:
+        try:
+            return os.read(fd, size)
+        except BlockingIOError:
+            await readable(fd)

@@ -1,0 +1,165 @@
+"""One child process: started, watched until it exits, ended if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import ExitStack
+
+__all__ = ["Process"]
+
+_logger = logging.getLogger(__name__)
+
+_LOST_STATUS = 255
+"""Reported where somebody else reaped our child; never mistaken for success."""
+
+
+class Process:
+    """A running `subprocess.Popen`, taken over to be watched and reaped.
+
+    The exit is watched by a pidfd on the event loop, so there is no thread per
+    child, no child watcher and no reused process number (pidfd_open(2)); where the
+    system has none, by a thread. Make it on the running loop's thread.
+
+    Args:
+        popen: the process; nobody else may wait for it.
+        owner: kills and reaps the process at the latest when it closes.
+
+    Attributes:
+        pid: process number.
+        returncode: exit status, or minus a signal's number; None while it runs.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], owner: ExitStack) -> None:
+        owner.callback(self._close)
+        self._popen = popen
+        self._loop = asyncio.get_running_loop()
+        self._exited = asyncio.Event()
+        self._killing: asyncio.TimerHandle | None = None
+        self._pidfd: int | None = None
+        self._thread: threading.Thread | None = None
+        self.pid = popen.pid
+        self.returncode: int | None = None
+        self._watch()
+
+    @classmethod
+    def spawn(
+        cls,
+        argv: Sequence[str],
+        owner: ExitStack,
+        *,
+        stdin: int | None,
+        stdout: int,
+        stderr: int,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Process:
+        """Start ``argv``; a bare name is searched on the child's own ``PATH``.
+
+        Args:
+            argv: program and arguments.
+            owner: see the class.
+            stdin: descriptor, `subprocess.DEVNULL`, or None to inherit.
+            stdout: descriptor or `subprocess.DEVNULL`.
+            stderr: likewise.
+            env: the whole environment; None inherits.
+            cwd: working directory; None inherits.
+
+        Raises:
+            OSError: the program cannot be started.
+        """
+        popen = subprocess.Popen(
+            argv, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd
+        )
+        return cls(popen, owner)
+
+    async def wait(self) -> int:
+        """Wait for the exit and return the status."""
+        await self._exited.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    def terminate(self, grace: float) -> None:
+        """Send SIGTERM now and SIGKILL after ``grace`` seconds.
+
+        Nothing has to be awaited for the second step to happen, so no cancellation
+        can prevent it. Repeated calls, and calls after the exit, do nothing.
+        """
+        if self.returncode is None and self._killing is None:
+            self._send(signal.SIGTERM)
+            self._killing = self._loop.call_later(max(0.0, grace), self.kill)
+
+    def kill(self) -> None:
+        """Send SIGKILL unless the process has exited."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        # Until it is reaped, and only _settle says so, the number is the child's.
+        # (The watching thread reaps a moment before that.)
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _watch(self) -> None:
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):
+            self._thread = threading.Thread(
+                target=self._wait_in_thread, name=f"cuprum-wait-{self.pid}", daemon=True
+            )
+            self._thread.start()
+        else:
+            self._loop.add_reader(self._pidfd, self._reap, os.WNOHANG)
+
+    def _wait_in_thread(self) -> None:
+        self._popen.returncode = _wait_status(self.pid, 0)
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _reap(self, flags: int) -> None:
+        self._popen.returncode = _wait_status(self.pid, flags)
+        if self._popen.returncode is not None:
+            self._settle()
+
+    def _settle(self) -> None:
+        self.returncode = self._popen.returncode
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        if self._killing is not None:
+            self._killing.cancel()
+        self._exited.set()
+
+    def _close(self) -> None:
+        if self.returncode is not None:
+            return
+        self.kill()
+        if self._thread is not None:
+            self._thread.join()
+            self._settle()
+        else:
+            self._reap(0)
+
+
+def _wait_status(pid: int, flags: int) -> int | None:
+    """Reap ``pid``; None if ``flags`` say not to wait and it still runs.
+
+    Not `subprocess.Popen.poll`, which takes a status that somebody else reaped (or
+    that the kernel dropped, where SIGCHLD is ignored) for success.
+    """
+    try:
+        reaped, status = os.waitpid(pid, flags)
+    except ChildProcessError:
+        _logger.warning("exit status of process %d was lost", pid)
+        return _LOST_STATUS
+    return os.waitstatus_to_exitcode(status) if reaped else None

@@ -1,0 +1,138 @@
+"""What a run hands back, and the error of one that took too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cuprum.program import Program
+    from cuprum.pump import HopReport
+
+__all__ = ["CommandResult", "PipelineResult", "TimeoutExpired", "is_sigpipe"]
+
+_SIGPIPE_STATUSES = (-13, 128 + 13)
+"""Death by SIGPIPE (13 on every POSIX system), and how a shell passes that on."""
+
+
+def is_sigpipe(exit_code: int) -> bool:
+    """Tell whether the status is that of a writer whose reader had gone."""
+    return exit_code in _SIGPIPE_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How one command ended.
+
+    Attributes:
+        program: the program that ran.
+        argv: its arguments, without the program.
+        exit_code: exit status, or minus the number of the signal that killed it.
+        pid: process number, -1 if unknown.
+        stdout: captured text; None if not captured.
+        stderr: captured text; None if not captured.
+    """
+
+    program: Program
+    argv: tuple[str, ...]
+    exit_code: int
+    pid: int
+    stdout: str | None
+    stderr: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the exit status is 0."""
+        return self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult:
+    """How a pipeline ended.
+
+    Attributes:
+        stages: one result per stage, in order.
+        failure_index: index of the stage that was the first to fail, if any.
+        hops: one report per hop; hop *i* lies between stages *i* and *i* + 1.
+        bottleneck: index of the stage that the others waited for; None where
+            nothing waited long enough to say.
+    """
+
+    stages: tuple[CommandResult, ...]
+    failure_index: int | None = None
+    hops: tuple[HopReport, ...] = ()
+    bottleneck: int | None = None
+
+    @property
+    def final(self) -> CommandResult:
+        """The last stage's result."""
+        return self.stages[-1]
+
+    @property
+    def failure(self) -> CommandResult | None:
+        """The result of the stage that was the first to fail."""
+        return None if self.failure_index is None else self.stages[self.failure_index]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no stage failed.
+
+        A stage that died of SIGPIPE because its reader had closed early
+        (``yes | head -1``) did not fail, though its exit code says -13.
+        """
+        return all(
+            stage.ok or (is_sigpipe(stage.exit_code) and self._closed_early(index))
+            for index, stage in enumerate(self.stages)
+        )
+
+    @property
+    def stdout(self) -> str | None:
+        """The last stage's captured text."""
+        return self.final.stdout
+
+    def _closed_early(self, index: int) -> bool:
+        return index < len(self.hops) and self.hops[index].broken_pipe
+
+
+class TimeoutExpired(TimeoutError):
+    """A run exceeded its limit and was ended.
+
+    Attributes:
+        cmd: program and arguments; of a pipeline, a tuple of these.
+        timeout: the limit in seconds, as it was given.
+        output: what had been captured of standard output; None if not capturing.
+        stderr: likewise; of a pipeline, all stages' in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        cmd: tuple[str, ...] | tuple[tuple[str, ...], ...],
+        timeout: float,
+        output: str | None = None,
+        stderr: str | None = None,
+    ) -> None:
+        super().__init__(f"Command {cmd!r} timed out after {timeout} seconds")
+        self.cmd = cmd
+        self.timeout = timeout
+        self.output = output
+        self.stderr = stderr
+
+    def __reduce__(self) -> tuple[Callable[..., TimeoutExpired], tuple[()]]:
+        """Pickle the attributes instead of the message."""
+        again = partial(
+            type(self),
+            cmd=self.cmd,
+            timeout=self.timeout,
+            output=self.output,
+            stderr=self.stderr,
+        )
+        return again, ()
+
+    @property
+    def stdout(self) -> str | None:
+        """Another name of ``output``."""
+        return self.output

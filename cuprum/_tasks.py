@@ -1,0 +1,61 @@
+"""Tasks that end when they should: teardown to its end, waits with a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Coroutine
+
+__all__ = ["finish", "run_to_end", "settle"]
+
+T = TypeVar("T")
+
+
+def run_to_end(work: Coroutine[object, object, T]) -> T:
+    """Run ``work`` on an event loop of its own.
+
+    Raises:
+        RuntimeError: an event loop is running in this thread.
+    """
+    try:
+        return asyncio.run(work)
+    finally:
+        work.close()  # refused above: nobody is going to await it
+
+
+async def finish(work: Coroutine[object, object, T]) -> T:
+    """Await ``work`` to its end, however often the caller is cancelled meanwhile.
+
+    A cancellation that came meanwhile is raised afterwards.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # looked at: the cancellation takes precedence
+        raise cancelled
+    return task.result()
+
+
+async def settle(tasks: Collection[asyncio.Task[None]], *, within: float) -> None:
+    """Give ``tasks`` some seconds to end, then cancel and collect what is left.
+
+    Errors stay in the tasks, for the caller to raise or to leave.
+    """
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=within)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # looked at: no complaint when it is dropped

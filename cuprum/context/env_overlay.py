@@ -1,0 +1,42 @@
+"""Environment overlays: merged without touching ``os.environ``."""
+
+from __future__ import annotations
+
+import os
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["merge_env_overlays", "resolve_env"]
+
+
+def merge_env_overlays(
+    parent: Mapping[str, str] | None, child: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    """Lay ``child`` over ``parent``.
+
+    Returns:
+        A new read-only mapping that aliases neither, or None if both are None.
+        An empty mapping counts as an overlay.
+    """
+    if parent is None and child is None:
+        return None
+    return MappingProxyType({**(parent or {}), **(child or {})})
+
+
+def resolve_env(*layers: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Lay overlays, later ones winning, over a copy of the live ``os.environ``.
+
+    Returns:
+        The full environment for a child, or None ("inherit") where no layer
+        contributes anything.
+    """
+    contributing = [layer for layer in layers if layer]
+    if not contributing:
+        return None
+    env = dict(os.environ)
+    for layer in contributing:
+        env.update(layer)
+    return env

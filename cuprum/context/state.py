@@ -1,0 +1,50 @@
+"""Which context is active: one context variable, set by scopes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from cuprum.context.core import CuprumContext, ScopeConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from contextlib import AbstractContextManager
+
+__all__ = ["current_context", "get_context", "scoped"]
+
+_PERMISSIVE = CuprumContext()
+_active: ContextVar[CuprumContext] = ContextVar("cuprum_context", default=_PERMISSIVE)
+
+
+def current_context() -> CuprumContext:
+    """Return the active context.
+
+    A thread starts with the permissive default; an asyncio task with a copy of
+    what was active where it was created.
+    """
+    return _active.get()
+
+
+def get_context() -> CuprumContext:
+    """Return the active context; another name of `current_context`."""
+    return _active.get()
+
+
+def scoped(config: ScopeConfig) -> AbstractContextManager[CuprumContext]:
+    """Return a context manager under which ``config`` narrows the context.
+
+    The narrowed context is derived here, at the call; entering installs and
+    returns it, leaving restores the one before.
+    """
+    return _installed(current_context().narrow(config))
+
+
+@contextmanager
+def _installed(context: CuprumContext) -> Generator[CuprumContext, None, None]:
+    token = _active.set(context)
+    try:
+        yield context
+    finally:
+        _active.reset(token)

@@ -1,0 +1,152 @@
+"""What moves the data between stages: its options, its reports, its errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "HopReport",
+    "PumpError",
+    "PumpOptions",
+    "PumpUnavailableError",
+]
+
+_GIB = 1 << 30
+
+
+def _check_size(name: str, size: int) -> None:
+    """Raise TypeError or ValueError unless ``size`` is from 1 to 1 GiB."""
+    if not isinstance(size, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{name} must be an int, got {size!r}")
+    if not 1 <= size <= _GIB:
+        raise ValueError(f"{name} must be between 1 and {_GIB} bytes, got {size}")
+
+
+def _check_seconds(name: str, seconds: float) -> None:
+    if not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{name} must be seconds or None, got {seconds!r}")
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {seconds}")
+
+
+@dataclass(frozen=True, slots=True)
+class PumpOptions:
+    """How the pump works between the stages of a pipeline.
+
+    Attributes:
+        buffer_size: bytes per copy, 1 to 1 GiB. 64 KiB is a pipe's usual
+            capacity, so that one read can empty it.
+        pipe_size: pipe capacity. ``"keep"`` never touches it; a number of bytes is
+            asked for at the start; ``"auto"`` asks for 256 KiB once 1 MiB has gone
+            through, as only long transfers gain by it and the kernel limits what a
+            user may have in pipes. Best effort: a refusal is no error.
+        engine: ``"splice"``, ``"copy"``, or ``"auto"`` for splice where it can be
+            had. The Python pump always copies.
+        drain: seconds to go on reading a stage whose reader has gone, so that a
+            producer that is nearly done ends with status 0; 0 closes at once, as a
+            shell's pipe does; None sets no limit. 0.25 lets a short producer end
+            in peace and an endless one not be felt.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a value is out of its range.
+    """
+
+    buffer_size: int = 65536
+    pipe_size: int | Literal["auto", "keep"] = "auto"
+    engine: Literal["auto", "splice", "copy"] = "auto"
+    drain: float | None = 0.25
+
+    def __post_init__(self) -> None:
+        _check_size("buffer_size", self.buffer_size)
+        if isinstance(self.pipe_size, int):
+            _check_size("pipe_size", self.pipe_size)
+        elif self.pipe_size not in ("auto", "keep"):
+            raise ValueError(
+                f"pipe_size must be 'auto', 'keep' or bytes, got {self.pipe_size!r}"
+            )
+        if self.engine not in ("auto", "splice", "copy"):
+            raise ValueError(
+                f"engine must be 'auto', 'splice' or 'copy', got {self.engine!r}"
+            )
+        if self.drain is not None:
+            _check_seconds("drain", self.drain)
+
+
+@dataclass(frozen=True, slots=True)
+class HopReport:
+    """What one hop, the way from a stage to the next, has moved.
+
+    ``bytes_read == bytes_written + bytes_discarded`` always holds.
+
+    Attributes:
+        bytes_read: bytes taken from the stage before.
+        bytes_written: bytes given to the stage after.
+        bytes_discarded: bytes read for which there was no reader any more.
+        engine: ``"splice"``, ``"copy"`` or ``"python"``.
+        broken_pipe: whether the stage after closed its input early.
+        drain: how the reading went on then: to the end of file (``"eof"``), until
+            the limit (``"timeout"``), or not at all (``"closed"``). None if the
+            pipe did not break.
+        elapsed: seconds from start to end of the hop.
+        waited_for_input: seconds in which there was nothing to read (starved).
+        waited_for_output: seconds in which there was no room to write (blocked).
+    """
+
+    bytes_read: int
+    bytes_written: int
+    bytes_discarded: int
+    engine: str
+    broken_pipe: bool
+    drain: Literal["eof", "timeout", "closed"] | None
+    elapsed: float
+    waited_for_input: float
+    waited_for_output: float
+
+
+class PumpError(OSError):
+    """A hop failed, or the helper died: the data did not arrive whole.
+
+    Attributes:
+        errno: why; ``EIO`` where the helper died without giving a reason.
+        hop: index of the hop that failed, the lowest of several; None if the
+            helper failed as a whole.
+        side: ``"read"`` or ``"write"``, or None where that is not known.
+        report: what the failed hop had moved, if known.
+        reports: one entry per hop, None where a hop's end is not known.
+    """
+
+    def __init__(
+        self,
+        errno: int,
+        strerror: str,
+        *,
+        hop: int | None = None,
+        side: Literal["read", "write"] | None = None,
+        report: HopReport | None = None,
+        reports: tuple[HopReport | None, ...] = (),
+    ) -> None:
+        super().__init__(errno, strerror)
+        self.hop = hop
+        self.side: Literal["read", "write"] | None = side
+        self.report = report
+        self.reports = reports
+
+
+class PumpUnavailableError(ImportError):
+    """The cuprum-pump helper is wanted and there is none that can be used.
+
+    An ImportError, so that code written for an optional native extension keeps
+    working.
+
+    Attributes:
+        is_final: no other pump may take the helper's place, either because
+            ``CUPRUM_PUMP`` names something unusable, which must not be hidden, or
+            because a helper that does not speak the protocol had begun.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final

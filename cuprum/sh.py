@@ -1,0 +1,79 @@
+"""Building commands from approved programs, and running them.
+
+>>> from cuprum import LS, sh
+>>> sh.make(LS)("-l", sort="size").argv
+('-l', '--sort=size')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from cuprum._command import Pipeline, SafeCmd
+from cuprum._options import ExecutionContext, IOOptions, RunOutputOptions, StdinInput
+from cuprum._results import CommandResult, PipelineResult, TimeoutExpired
+from cuprum.catalogue import DEFAULT_CATALOGUE, ProgramCatalogue, UnknownProgramError
+from cuprum.context import current_context as current_context
+from cuprum.context import scoped
+from cuprum.program import Program as Program
+
+__all__ = [
+    "CommandResult",
+    "ExecutionContext",
+    "IOOptions",
+    "Pipeline",
+    "PipelineResult",
+    "RunOutputOptions",
+    "SafeCmd",
+    "SafeCmdBuilder",
+    "StdinInput",
+    "TimeoutExpired",
+    "UnknownProgramError",
+    "build_argv",
+    "make",
+    "scoped",
+]
+
+SafeCmdBuilder: TypeAlias = Callable[..., SafeCmd]
+"""What `make` returns: takes arguments as `build_argv` does."""
+
+_Argument: TypeAlias = str | int | float | bool | Path
+
+
+def build_argv(*args: _Argument, **kwargs: _Argument) -> tuple[str, ...]:
+    """Turn Python arguments into a program's.
+
+    Positional ones come first, as ``str`` gives them; then each keyword as
+    ``--name=value`` with ``-`` for every ``_``. True is ``"True"``: no flags.
+
+    Raises:
+        TypeError: an argument is None.
+    """
+    options = (
+        f"--{name.replace('_', '-')}={_word(value)}" for name, value in kwargs.items()
+    )
+    return (*map(_word, args), *options)
+
+
+def _word(value: _Argument | None) -> str:
+    if value is None:
+        raise TypeError("None is not a valid argv element for sh.make")
+    return str(value)
+
+
+def make(
+    program: Program, *, catalogue: ProgramCatalogue = DEFAULT_CATALOGUE
+) -> SafeCmdBuilder:
+    """Return a builder of commands of ``program``.
+
+    Raises:
+        UnknownProgramError: the catalogue does not list the program.
+    """
+    entry = catalogue.lookup(program)
+
+    def builder(*args: _Argument, **kwargs: _Argument) -> SafeCmd:
+        return SafeCmd(entry.program, build_argv(*args, **kwargs), entry.project)
+
+    return builder
