@@ -1,0 +1,1 @@
+"""What the tests share: guards against leaks and hangs, backends, stages."""

@@ -1,0 +1,64 @@
+"""The Python in the documents runs, and prints what they say it prints."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.paths import TOP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BLOCK = re.compile(
+    r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<printed>.*?)^```\n)?",
+    re.MULTILINE | re.DOTALL,
+)
+"""A block of Python and, where the next thing is a block of text, its output."""
+
+
+def blocks(document: Path) -> Iterator[tuple[str, str | None]]:
+    """Yield code and output; blank lines keep the document's line numbers."""
+    text = document.read_text(encoding="utf-8")
+    for block in _BLOCK.finditer(text):
+        lines_before = text.count("\n", 0, block.start("code"))
+        yield "\n" * lines_before + block["code"], block["printed"]
+
+
+@pytest.fixture
+def kept_log_level() -> Iterator[None]:
+    """Undo what the guide shows for those who do not want the warnings."""
+    logger = logging.getLogger("cuprum._streams")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("kept_log_level")
+@pytest.mark.parametrize("name", ["docs/users-guide.md", "README.md"])
+def test_the_examples_of_a_document_run_from_top_to_bottom(
+    name: str,
+    stream_backend: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = TOP / name
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    count = 0
+    for code, printed in blocks(document):
+        exec(compile(code, document, "exec"), namespace)
+        output = capsys.readouterr().out
+        assert printed is None or output == printed, code.lstrip()
+        count += 1
+    assert count > 0, f"{name} has no example"
+
+
+def test_the_default_catalogue_points_to_a_heading_of_the_guide() -> None:
+    guide = (TOP / "docs" / "users-guide.md").read_text(encoding="utf-8")
+    assert "\n## Program catalogue\n" in guide
