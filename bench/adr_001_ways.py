@@ -39,7 +39,7 @@ from cuprum import (  # noqa: E402  the checkout's, not an installed one
 )
 
 try:
-    import uvloop
+    import uvloop  # pyright: ignore[reportMissingImports]
 except ImportError:
     uvloop = None
 

@@ -111,7 +111,8 @@ class HelperPump:
         else:
             self._process.kill()
             fate = f"cuprum-pump ended with status {await self._process.wait()}"
-            self._fail(errno.EIO, f"{fate} before its work was done")
+            missed = "its work was done" if self._log.started else "it had started"
+            self._fail(errno.EIO, f"{fate} before {missed}")
         self._start_known.set()
         self.outcomes.close()
 

@@ -66,14 +66,16 @@ def helper_pump_stream(
                 data := os.read(helper.status.fileno(), CHUNK_SIZE)
             ):
                 log.feed(data)
-            exit_status = helper.popen.wait(EXIT_SECONDS if log.ended else 0)
+            if not log.ended:
+                helper.popen.kill()
+            exit_status = helper.popen.wait(EXIT_SECONDS)
         except StatusError as error:
             message = f"cuprum-pump reported {error}"
             if not log.started:
                 raise PumpUnavailableError(message, is_final=True) from None
             raise PumpError(errno.EPROTO, message) from None
         except subprocess.TimeoutExpired:
-            exit_status = 0
+            exit_status = 0  # that it would not go says nothing of the data
         finally:
             helper.popen.kill()
             helper.popen.wait()

@@ -37,7 +37,7 @@ cat, tr, grep, sort, uniq, head = (
 
 
 def sections(copies: int) -> Pipeline:
-    """The five largest sections, counted in so many copies of the list."""
+    """Count the sections in so many copies of the list; keep the five largest."""
     return (
         cat(*[PACKAGES] * copies)
         | tr("A-Z", "a-z")
@@ -50,7 +50,7 @@ def sections(copies: int) -> Pipeline:
 
 
 def show_hops(pipeline: Pipeline, result: PipelineResult) -> None:
-    """A row for each hop: what went through, and who waited for whom."""
+    """Print a row for each hop: what went through, and who waited for whom."""
     names = [command.program for command in pipeline.parts]
     print(f"{'hop':<16}{'bytes':>12}{'GB/s':>7}  {'engine':<7}", end="")
     print(f"{'starved s':>10}{'blocked s':>10}")
@@ -65,7 +65,7 @@ def show_hops(pipeline: Pipeline, result: PipelineResult) -> None:
 
 
 def timed_in_another_process(copies: int, backend: str) -> float:
-    """Seconds for the same pipeline; a process keeps the backend it began with."""
+    """Return the seconds it takes; a process keeps the backend it began with."""
     output = subprocess.run(
         [sys.executable, __file__, "--seconds", str(copies)],
         env=os.environ | {"CUPRUM_STREAM_BACKEND": backend},
@@ -77,7 +77,7 @@ def timed_in_another_process(copies: int, backend: str) -> float:
 
 
 def timed_in_a_shell(pipeline: Pipeline) -> float:
-    """Seconds for the same pipeline, joined by the shell's own pipes."""
+    """Return the seconds it takes, joined by the shell's own pipes."""
     line = " | ".join(shlex.join(part.argv_with_program) for part in pipeline.parts)
     began = time.perf_counter()
     subprocess.run(["sh", "-c", line], stdout=subprocess.DEVNULL, check=True)

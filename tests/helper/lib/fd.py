@@ -1,19 +1,19 @@
 """Descriptor work for the suites that a shell cannot do.
 
-    fd.py nonblock FD...             set O_NONBLOCK
-    fd.py pipe-size FD [SIZE]        print, or set, the capacity of a pipe
-    fd.py queued FD                  print how many bytes wait in a pipe
-    fd.py fill FD                    fill what room a pipe has left with blanks
-    fd.py seek FD OFFSET             move a file offset
-    fd.py shutdown FD                end the sending side of a socket
-    fd.py packets FD                 print each packet of a socket, a line each
-    fd.py sample COUNT               print COUNT bytes of a fixed random stream
-    fd.py pairs [--seqpacket|--pty] A:B... -- COMMAND...
-                                     run COMMAND with stream sockets, or packet
-                                     sockets, or a raw terminal and its master,
-                                     at A and B
-    fd.py pty FD -- COMMAND...       run COMMAND with a raw terminal at FD, and
-                                     print what it writes there
+fd.py nonblock FD...             set O_NONBLOCK
+fd.py pipe-size FD [SIZE]        print, or set, the capacity of a pipe
+fd.py queued FD                  print how many bytes wait in a pipe
+fd.py fill FD                    fill what room a pipe has left with blanks
+fd.py seek FD OFFSET             move a file offset
+fd.py shutdown FD                end the sending side of a socket
+fd.py packets FD                 print each packet of a socket, a line each
+fd.py sample COUNT               print COUNT bytes of a fixed random stream
+fd.py pairs [--seqpacket|--pty] A:B... -- COMMAND...
+                                 run COMMAND with stream sockets, or packet
+                                 sockets, or a raw terminal and its master,
+                                 at A and B
+fd.py pty FD -- COMMAND...       run COMMAND with a raw terminal at FD, and
+                                 print what it writes there
 """
 
 import fcntl

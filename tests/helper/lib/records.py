@@ -110,7 +110,7 @@ def check_stream(found: list[SimpleNamespace]) -> None:
     require(found and found[0].event == "start", "start is not first")
     hops = found[0].hops
     ended: set[int] = set()
-    latest = {number: (0, 0, 0) for number in range(hops)}
+    latest = dict.fromkeys(range(hops), (0, 0, 0))
     for position, record in enumerate(found[1:], 1):
         require(record.event != "start", "a second start")
         if record.event == "end":
@@ -146,9 +146,7 @@ def main(arguments: list[str]) -> int:
         names = {
             "start": found[0],
             "progress": [r for r in found if r.event == "progress"],
-            "hop": sorted(
-                (r for r in found if r.event == "hop"), key=lambda r: r.hop
-            ),
+            "hop": sorted((r for r in found if r.event == "hop"), key=lambda r: r.hop),
             "end": found[-1] if found[-1].event == "end" else None,
         }
         for expression in expressions:
