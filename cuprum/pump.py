@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +13,9 @@ __all__ = [
 ]
 
 _GIB = 1 << 30
+
+_MAX_SECONDS = 10**9
+"""Thirty years, the most that cuprum-pump takes for a number; None is for ever."""
 
 
 def _check_size(name: str, size: int) -> None:
@@ -27,8 +29,8 @@ def _check_size(name: str, size: int) -> None:
 def _check_seconds(name: str, seconds: float) -> None:
     if not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"{name} must be seconds or None, got {seconds!r}")
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"{name} must be finite and not negative, got {seconds}")
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise ValueError(f"{name} must be 0 to {_MAX_SECONDS:d} s, got {seconds}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ fails() {
 }
 
 @test "set-user-ID or set-group-ID, it refuses to run" {
-    local copy=$BATS_TEST_TMPDIR/cuprum-pump group
+    local copy=$BATS_TEST_TMPDIR/cuprum-pump group expected=77
     cp "$PUMP" "$copy"
     if ((EUID == 0)); then
         chown nobody "$copy"
@@ -88,10 +88,14 @@ fails() {
     echo untouched >in
     [[ $(findmnt -no OPTIONS -T "$copy") != *nosuid* ]] ||
         skip 'the temporary directory is mounted nosuid'
-    # A leak check traces its own process, which such a one may not.
-    run -77 --separate-stderr env --default-signal \
-        ASAN_OPTIONS=detect_leaks=0 "$copy" -s 100 <in 100>status
+    if grep -q __asan_init "$copy"; then
+        # LeakSanitizer cannot look into such a process, and its complaint
+        # about that takes the place of the exit status.
+        expected=1
+    fi
+    run "-$expected" --separate-stderr env --default-signal "$copy" -s 100 \
+        <in 100>status
     [[ -z $output ]]
-    ((${#stderr_lines[@]} == 1))
-    [[ $stderr == cuprum-pump:\ *set-user-ID* ]]
+    ((expected == 1 || ${#stderr_lines[@]} == 1))
+    [[ ${stderr_lines[0]} == cuprum-pump:\ *set-user-ID* ]]
 }
