@@ -167,6 +167,7 @@ refuses_descriptor() {
 
 @test "a terminal that takes no more does not stop progress or signals" {
     local status=0
+    : >status
     with_pairs --pty 100:101 <<'END' || status=$?
         env --default-signal "$PUMP" -s 102 -p 0.02 0 100 </dev/zero \
             102>status 101>&- &
