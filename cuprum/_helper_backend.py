@@ -85,6 +85,7 @@ def find_helper() -> Path | None:
             continue
         defect = _defect(place.path)
         if defect is None:
+            _logger.debug("helper found: %s", place.label)
             return place.path
         _logger.warning(
             "helper at %s is unusable: %s",

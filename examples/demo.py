@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
 from cuprum import Pipeline, PipelineResult, Program, ProgramCatalogue, ProjectSettings
 from cuprum.sh import make
 
 PACKAGES = Path("/var/lib/dpkg/status")
 TOTAL = 300_000_000  # bytes
+ROUNDS = 3
 
 PROGRAMS = ("cat", "tr", "grep", "sort", "uniq", "head")
 catalogue = ProgramCatalogue(
@@ -52,11 +54,11 @@ def sections(copies: int) -> Pipeline:
 def show_hops(pipeline: Pipeline, result: PipelineResult) -> None:
     """Print a row for each hop: what went through, and who waited for whom."""
     names = [command.program for command in pipeline.parts]
-    print(f"{'hop':<16}{'bytes':>12}{'GB/s':>7}  {'engine':<7}", end="")
+    print(f"{'hop':<16}{'bytes':>12}{'GB/s':>8}  {'engine':<7}", end="")
     print(f"{'starved s':>10}{'blocked s':>10}")
     for left, right, hop in zip(names, names[1:], result.hops, strict=False):
         rate = hop.bytes_written / hop.elapsed / 1e9
-        print(f"{left + ' > ' + right:<16}{hop.bytes_written:>12}{rate:>7.2f}", end="")
+        print(f"{left + ' > ' + right:<16}{hop.bytes_written:>12}{rate:>8.4f}", end="")
         print(f"  {hop.engine:<7}{hop.waited_for_input:>10.2f}", end="")
         print(f"{hop.waited_for_output:>10.2f}")
     slowest = result.bottleneck
@@ -89,26 +91,34 @@ def main() -> int:
     if not PACKAGES.exists():
         print(f"demo: {PACKAGES} is missing: this demo needs Debian", file=sys.stderr)
         return 1
-    if sys.argv[1:2] == ["--seconds"]:
-        pipeline = sections(int(sys.argv[2]))
-        began = time.perf_counter()
-        ok = pipeline.run_sync().ok
-        print(time.perf_counter() - began)
-        return 0 if ok else 1
+    match sys.argv[1:]:
+        case []:
+            return demonstrate(TOTAL // PACKAGES.stat().st_size + 1)
+        case ["--seconds", copies] if copies.isdecimal():
+            began = time.perf_counter()
+            ok = sections(int(copies)).run_sync().ok
+            print(time.perf_counter() - began)
+            return 0 if ok else 1
+        case _:
+            print("usage: demo.py [--seconds COPIES]", file=sys.stderr)
+            return 64
 
-    copies = TOTAL // PACKAGES.stat().st_size + 1
+
+def demonstrate(copies: int) -> int:
+    """Show the result, the hops, and how long other ways take."""
     pipeline = sections(copies)
     result = pipeline.run_sync()
     print(f"the largest sections, in {copies} copies of {PACKAGES}:")
     print(result.stdout)
     show_hops(pipeline, result)
-    print("the same pipeline, seconds: ", end="", flush=True)
-    seconds = {
-        "helper": timed_in_another_process(copies, "helper"),
-        "Python pump": timed_in_another_process(copies, "python"),
-        "sh -c": timed_in_a_shell(pipeline),
+    ways = {
+        "helper": lambda: timed_in_another_process(copies, "helper"),
+        "Python pump": lambda: timed_in_another_process(copies, "python"),
+        "sh -c": lambda: timed_in_a_shell(pipeline),
     }
-    print(", ".join(f"{how} {took:.2f}" for how, took in seconds.items()))
+    rounds = [{how: run() for how, run in ways.items()} for _ in range(ROUNDS)]
+    print(f"the same pipeline, median seconds of {ROUNDS} runs in turn: ", end="")
+    print(", ".join(f"{how} {median(r[how] for r in rounds):.2f}" for how in ways))
     return 0 if result.ok else 1
 
 

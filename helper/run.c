@@ -170,8 +170,8 @@ complain_hops(const struct options *opts, const struct hop *hops)
 		if (h->error == 0)
 			continue;
 		if (h->side == NULL)
-			complain("hop %zu: descriptors %d and %d (%s): %s", i,
-			    fds->in, fds->out, h->engine->name,
+			complain("hop %zu: %s cannot serve descriptors %d and %d: %s", i,
+			    h->engine->name, fds->in, fds->out,
 			    strerror(h->error));
 		else
 			complain("hop %zu: descriptor %d (%s): %s", i,

@@ -110,5 +110,6 @@ AS_IF([test -z "$cuprum_site"], [
     cuprum_python_note=" (not searched by $PYTHON: set PYTHONPATH)"
 ])
 AC_SUBST([pythondir], ["\${prefix}/lib/$cuprum_site"])
-AC_MSG_RESULT([$pythondir])
+cuprum_python_dir=$cuprum_prefix/lib/$cuprum_site
+AC_MSG_RESULT([$cuprum_python_dir])
 ])
