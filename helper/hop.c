@@ -9,7 +9,6 @@
 
 #include <sys/socket.h>
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -158,18 +157,25 @@ ask_pipe_sizes(struct hop *h, int size, bool only_grow)
 }
 
 void
-hop_start(struct hop *h, int index, const struct stream *stream,
-    bool half_close, const struct options *opts, uint64_t now)
+hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
+    uint64_t now)
 {
 	const struct engine *engine = &move_copy;
+	int in = h->stream.in, out = h->stream.out;
 
-	memset(h, 0, sizeof(*h));
-	h->index = index;
-	h->opts = opts;
-	h->stream = *stream;
-	h->stream.limit = opts->buffer_size;
-	h->half_close = half_close;
-	h->started = now;
+	*h = (struct hop){
+		.index = index,
+		.opts = opts,
+		.stream = {
+			.in = in,
+			.out = out,
+			.in_kind = fds_kind(in),
+			.out_kind = fds_kind(out),
+			.limit = opts->buffer_size,
+		},
+		.started = now,
+	};
+	h->half_close = out_shared && h->stream.out_kind == FDS_SOCKET;
 	if (opts->pipe_policy == PIPE_AT_START)
 		ask_pipe_sizes(h, opts->pipe_size, false);
 	h->grown = opts->pipe_policy != PIPE_GROW_EARNED;

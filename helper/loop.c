@@ -81,26 +81,35 @@ loop_catch_signals(bool ignore_interrupts)
 	return 0;
 }
 
-int
-loop_signal(void)
+void
+loop_die(void)
 {
-	return caught;
+	(void)signal(caught, SIG_DFL);
+	(void)raise(caught);
+	abort(); /* it was blocked when the program started */
 }
 
 enum loop_result
-loop_wait_room(int status_fd, bool heed_signals)
+loop_wait(int fd, short events, uint64_t deadline, bool heed_signals)
 {
 	struct pollfd fds[2] = {
-		{ .fd = status_fd, .events = POLLOUT },
+		{ .fd = fd, .events = events },
 		{ .fd = heed_signals ? signal_pipe[0] : -1, .events = POLLIN },
 	};
+	int n;
 
-	while (poll(fds, 2, -1) == -1)
-		if (errno != EINTR && errno != EAGAIN)
+	do {
+		n = poll(fds, 2, clock_poll_timeout(deadline, clock_now()));
+		if (n == -1 && errno != EINTR && errno != EAGAIN)
 			return LOOP_FAILED;
-	if (heed_signals && caught)
-		return LOOP_SIGNALLED;
-	return fds[0].revents & GONE ? LOOP_ORPHANED : LOOP_DONE;
+		if (heed_signals && caught)
+			return LOOP_SIGNALLED;
+		if (n == 0 && clock_now() >= deadline)
+			return LOOP_LATE;
+	} while (n <= 0);
+	if (events == POLLOUT && (fds[0].revents & GONE))
+		return LOOP_ORPHANED;
+	return LOOP_DONE;
 }
 
 /*
@@ -108,8 +117,8 @@ loop_wait_room(int status_fd, bool heed_signals)
  * left. LOOP_DONE, or LOOP_ORPHANED.
  */
 static enum loop_result
-report_ended(
-    struct hop *hops, size_t nhops, int status_fd, size_t *unsent, size_t *live)
+report_ended(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
+    size_t *live)
 {
 	struct status_hop report;
 	size_t i;
