@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,7 +19,7 @@ static bool muted;
 void
 complain(const char *fmt, ...)
 {
-	char message[512];
+	char message[512], *c;
 	int saved = errno;
 	va_list ap;
 
@@ -28,6 +29,10 @@ complain(const char *fmt, ...)
 	if (vsnprintf(message, sizeof(message), fmt, ap) < 0)
 		message[0] = '\0';
 	va_end(ap);
+	/* What was typed may hold anything; a message is one line. */
+	for (c = message; *c != '\0'; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
 	/* One call on an unbuffered stream: one line, also among others'. */
 	(void)fprintf(stderr, "cuprum-pump: %s\n", message);
 	errno = saved;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 #ifdef HAVE_LIBBSD
@@ -59,7 +60,9 @@ fds_kind(int fd)
 		return FDS_FIFO;
 	if (S_ISSOCK(st.st_mode))
 		return FDS_SOCKET;
-	return S_ISREG(st.st_mode) ? FDS_REGULAR : FDS_OTHER;
+	if (S_ISREG(st.st_mode))
+		return FDS_REGULAR;
+	return isatty(fd) ? FDS_TERMINAL : FDS_OTHER;
 }
 
 static int
@@ -107,16 +110,30 @@ fds_duplicate(int fd)
 }
 
 int
-fds_set_nonblock(int fd, bool nonblock, bool *was)
+fds_ready(int fd, short events)
+{
+	struct pollfd one = { .fd = fd, .events = events };
+
+	return poll(&one, 1, 0);
+}
+
+bool
+fds_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags != -1 && (flags & O_NONBLOCK);
+}
+
+int
+fds_set_nonblock(int fd, bool nonblock)
 {
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags == -1)
 		return -1;
-	*was = (flags & O_NONBLOCK) != 0;
-	if (*was == nonblock)
-		return 0;
-	return fcntl(fd, F_SETFL, flags ^ O_NONBLOCK);
+	return fcntl(fd, F_SETFL,
+	    nonblock ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
 void

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum fds_kind { FDS_FIFO, FDS_SOCKET, FDS_REGULAR, FDS_OTHER };
+enum fds_kind { FDS_FIFO, FDS_SOCKET, FDS_REGULAR, FDS_TERMINAL, FDS_OTHER };
 
 enum fds_side { FDS_READ, FDS_WRITE };
 
@@ -39,10 +39,16 @@ int fds_fill_standard(void);
 int fds_duplicate(int fd);
 
 /*
- * Make writes to fd return EAGAIN where they would block; *was says whether
- * they did so before. 0, or -1 with errno.
+ * Whether poll(2) reports any of events, an error or the other end's absence
+ * for fd right now. 1, 0, or -1 with errno.
  */
-int fds_set_nonblock(int fd, bool nonblock, bool *was);
+int fds_ready(int fd, short events);
+
+/* Whether O_NONBLOCK is set; false if that cannot be told. */
+bool fds_nonblock(int fd);
+
+/* Set or clear O_NONBLOCK. 0, or -1 with errno. */
+int fds_set_nonblock(int fd, bool nonblock);
 
 /*
  * Ask for a capacity of size bytes for the pipe behind fd (F_SETPIPE_SZ,

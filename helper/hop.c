@@ -161,16 +161,17 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
     uint64_t now)
 {
 	const struct engine *engine = &move_copy;
-	int in = h->stream.in, out = h->stream.out;
+	const struct stream was = h->stream;
 
 	*h = (struct hop){
 		.index = index,
 		.opts = opts,
 		.stream = {
-			.in = in,
-			.out = out,
-			.in_kind = fds_kind(in),
-			.out_kind = fds_kind(out),
+			.in = was.in,
+			.out = was.out,
+			.in_kind = fds_kind(was.in),
+			.out_kind = fds_kind(was.out),
+			.was_nonblock = was.was_nonblock,
 			.limit = opts->buffer_size,
 		},
 		.started = now,
@@ -257,17 +258,20 @@ flow(struct hop *h)
 
 /* One read: an endless producer must not keep other hops from theirs. */
 static void
-drain(struct hop *h, bool readable, uint64_t now)
+drain(struct hop *h, uint64_t now)
 {
+	int ready;
 	ssize_t n;
 
 	if (now >= h->drain_until) {
 		end_drain(h, "timeout", now);
 		return;
 	}
-	if (!readable)
+	/* Not what the loop's poll said: another hop may share the input. */
+	ready = fds_ready(h->stream.in, POLLIN);
+	if (ready == 0)
 		return;
-	n = read(h->stream.in, nowhere, sizeof(nowhere));
+	n = ready == -1 ? -1 : read(h->stream.in, nowhere, sizeof(nowhere));
 	if (n > 0) {
 		h->stream.read += (uint64_t)n;
 		h->discarded += (uint64_t)n;
@@ -295,7 +299,7 @@ hop_step(struct hop *h, const struct pollfd ends[2], uint64_t now)
 			flow(h);
 		break;
 	case HOP_DRAINING:
-		drain(h, input, now);
+		drain(h, now);
 		break;
 	case HOP_ENDED:
 		break;

@@ -45,11 +45,11 @@ struct hop {
 };
 
 /*
- * Begin with the two descriptors in stream, which are the hop's from here on;
- * the rest of it is set. out_shared: other hops use the same output, so that
- * its end of file, if it is a socket, takes a shutdown(2). Nothing moves yet.
- * A hop that its engine cannot serve has ended when this returns, with error
- * set.
+ * Begin with the two descriptors and was_nonblock in stream; the descriptors
+ * are the hop's from here on. out_shared: other hops use the same output, so
+ * that its end of file, if it is a socket, takes a shutdown(2). Nothing moves
+ * yet. A hop that its engine cannot serve has ended when this returns, with
+ * error set.
  */
 void hop_start(struct hop *, int index, const struct options *, bool out_shared,
     uint64_t now);

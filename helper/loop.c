@@ -38,13 +38,12 @@ note_signal(int number)
 static int
 open_signal_pipe(void)
 {
-	bool was;
 	int i;
 
 	if (pipe(signal_pipe) == -1)
 		return -1;
 	for (i = 0; i < 2; i++)
-		if (fds_set_nonblock(signal_pipe[i], true, &was) == -1 ||
+		if (fds_set_nonblock(signal_pipe[i], true) == -1 ||
 		    fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC) == -1)
 			return -1;
 	return 0;
@@ -54,9 +53,7 @@ int
 loop_catch_signals(bool ignore_interrupts)
 {
 	static const int ending[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
-	/* A second signal of a kind does not wait for records any more. */
-	struct sigaction catch = { .sa_handler = note_signal,
-		.sa_flags = (int)SA_RESETHAND };
+	struct sigaction catch = { .sa_handler = note_signal };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, was;
 	size_t i;
 
@@ -81,6 +78,22 @@ loop_catch_signals(bool ignore_interrupts)
 	return 0;
 }
 
+/*
+ * Whether a signal has come since this was last asked, given what poll said
+ * of the signals' pipe.
+ */
+static bool
+signalled(const struct pollfd *signals)
+{
+	char bytes[64];
+
+	if (signals->revents == 0)
+		return false;
+	while (read(signals->fd, bytes, sizeof(bytes)) > 0)
+		continue;
+	return true;
+}
+
 void
 loop_die(void)
 {
@@ -90,11 +103,11 @@ loop_die(void)
 }
 
 enum loop_result
-loop_wait(int fd, short events, uint64_t deadline, bool heed_signals)
+loop_wait(int fd, short events, uint64_t deadline)
 {
 	struct pollfd fds[2] = {
 		{ .fd = fd, .events = events },
-		{ .fd = heed_signals ? signal_pipe[0] : -1, .events = POLLIN },
+		{ .fd = signal_pipe[0], .events = POLLIN },
 	};
 	int n;
 
@@ -102,11 +115,11 @@ loop_wait(int fd, short events, uint64_t deadline, bool heed_signals)
 		n = poll(fds, 2, clock_poll_timeout(deadline, clock_now()));
 		if (n == -1 && errno != EINTR && errno != EAGAIN)
 			return LOOP_FAILED;
-		if (heed_signals && caught)
-			return LOOP_SIGNALLED;
 		if (n == 0 && clock_now() >= deadline)
 			return LOOP_LATE;
 	} while (n <= 0);
+	if (signalled(&fds[1]))
+		return LOOP_SIGNALLED;
 	if (events == POLLOUT && (fds[0].revents & GONE))
 		return LOOP_ORPHANED;
 	return LOOP_DONE;
@@ -201,7 +214,7 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 		for (i = 0; i < 2 + 2 * nhops; i++)
 			fds[i].revents = 0;
 	}
-	if (caught)
+	if (signalled(&fds[0]))
 		return LOOP_SIGNALLED;
 	if (fds[1].revents & GONE)
 		return LOOP_ORPHANED;

@@ -44,10 +44,9 @@ enum loop_result loop_run(struct hop *hops, size_t nhops, int status_fd,
 /*
  * Wait for events (poll(2)) of one descriptor. LOOP_DONE once they are there,
  * or the other end has gone while fd is to be read; LOOP_ORPHANED if it has
- * gone while fd is to be written; LOOP_SIGNALLED if a signal came first,
- * unless heed_signals is false; LOOP_LATE; LOOP_FAILED.
+ * gone while fd is to be written; LOOP_SIGNALLED if a signal came first that
+ * no earlier LOOP_SIGNALLED has told of; LOOP_LATE; LOOP_FAILED.
  */
-enum loop_result loop_wait(int fd, short events, uint64_t deadline,
-    bool heed_signals);
+enum loop_result loop_wait(int fd, short events, uint64_t deadline);
 
 #endif

@@ -14,6 +14,8 @@
 
 #include "move.h"
 
+#define TERMINAL_ROOM 128 /* bytes */
+
 static enum move_result
 failed(struct stream *s, enum fds_side side)
 {
@@ -131,7 +133,14 @@ const struct engine move_splice = {
 	.close = splice_close,
 };
 
-/* Only these can be told not to block (O_NONBLOCK, open(2)). */
+/*
+ * How often O_NONBLOCK was put back. Several outputs may be one open file,
+ * and what one hop puts back another may still need: a stream that has seen
+ * fewer of these sets the flag again.
+ */
+static unsigned int put_back;
+
+/* Of what may block for long, these can be told not to (open(2)). */
 static bool
 can_nonblock(const struct stream *s)
 {
@@ -139,29 +148,31 @@ can_nonblock(const struct stream *s)
 }
 
 static enum move_result
+set_nonblock(struct stream *s)
+{
+	if (can_nonblock(s) && fds_set_nonblock(s->out, true) == -1)
+		return failed(s, FDS_WRITE);
+	s->epoch = put_back;
+	return MOVE_ON;
+}
+
+static enum move_result
 copy_open(struct stream *s)
 {
-	bool was;
-
 	s->buffer = malloc(s->limit);
 	if (s->buffer == NULL)
 		return failed(s, FDS_READ);
-	if (!can_nonblock(s))
-		return MOVE_ON;
-	if (fds_set_nonblock(s->out, true, &was) == -1)
-		return failed(s, FDS_WRITE);
-	s->made_nonblock = !was;
-	return MOVE_ON;
+	return set_nonblock(s);
 }
 
 static void
 copy_close(struct stream *s)
 {
-	bool was;
-
-	/* Best effort: the descriptor was fine a moment ago. */
-	if (s->made_nonblock)
-		(void)fds_set_nonblock(s->out, false, &was);
+	if (can_nonblock(s) && !s->was_nonblock) {
+		/* Best effort: the descriptor was fine a moment ago. */
+		(void)fds_set_nonblock(s->out, false);
+		put_back++;
+	}
 	free(s->buffer);
 	s->buffer = NULL;
 }
@@ -173,17 +184,12 @@ copy_close(struct stream *s)
 static enum move_result
 copy_fill(struct stream *s)
 {
-	struct pollfd input = { .fd = s->in, .events = POLLIN };
+	int ready = fds_ready(s->in, POLLIN);
 	ssize_t n;
 
-	switch (poll(&input, 1, 0)) {
-	case 0:
+	if (ready == 0)
 		return MOVE_STARVED;
-	case -1:
-		return errno == EINTR || errno == EAGAIN ? MOVE_ON :
-							   failed(s, FDS_READ);
-	}
-	n = read(s->in, s->buffer, s->limit);
+	n = ready == -1 ? -1 : read(s->in, s->buffer, s->limit);
 	if (n == -1)
 		return errno == EINTR ? MOVE_ON :
 		    errno == EAGAIN   ? MOVE_STARVED :
@@ -196,11 +202,37 @@ copy_fill(struct stream *s)
 	return MOVE_ON;
 }
 
+/*
+ * How much a write may take without blocking; -1 with errno. A terminal that
+ * polls writable has room for 256 bytes (WAKEUP_CHARS of Linux's n_tty), and
+ * half of it suffices where each newline becomes two. Its flags are not
+ * touched: a shell reads from the same open file.
+ */
+static ssize_t
+copy_room(struct stream *s)
+{
+	int ready;
+
+	if (s->out_kind != FDS_TERMINAL)
+		return (ssize_t)s->held;
+	ready = fds_ready(s->out, POLLOUT);
+	if (ready == 0)
+		errno = EAGAIN;
+	if (ready != 1)
+		return -1;
+	return s->held < TERMINAL_ROOM ? (ssize_t)s->held : TERMINAL_ROOM;
+}
+
 static enum move_result
 copy_flush(struct stream *s)
 {
-	ssize_t n = write(s->out, s->buffer + s->start, s->held);
+	ssize_t n;
 
+	if (s->epoch != put_back && set_nonblock(s) != MOVE_ON)
+		return MOVE_FAILED;
+	n = copy_room(s);
+	if (n != -1)
+		n = write(s->out, s->buffer + s->start, (size_t)n);
 	if (n == -1) {
 		switch (errno) {
 		case EINTR:

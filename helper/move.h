@@ -26,7 +26,8 @@ struct stream {
 	unsigned char *buffer;
 	size_t start;
 	size_t held;
-	bool made_nonblock; /* O_NONBLOCK of out is our doing */
+	bool was_nonblock; /* out's O_NONBLOCK, as the program found it */
+	unsigned int epoch;
 };
 
 enum move_result {

@@ -105,6 +105,7 @@ claim_all(const struct options *opts, struct hop *hops, int *fd)
 		if (hops[i].stream.in == -1)
 			return -1;
 		*fd = operands->out;
+		hops[i].stream.was_nonblock = fds_nonblock(*fd);
 		hops[i].stream.out = claim(opts, *fd, i);
 		if (hops[i].stream.out == -1)
 			return -1;
@@ -117,13 +118,11 @@ claim_all(const struct options *opts, struct hop *hops, int *fd)
  * If not, *result is LOOP_DONE if it was sent, or why it was not.
  */
 static bool
-try_again(enum status_result sent, int status_fd, bool heed_signals,
-    enum loop_result *result)
+try_again(enum status_result sent, int status_fd, enum loop_result *result)
 {
 	*result = LOOP_DONE;
 	if (sent == STATUS_FULL) {
-		*result =
-		    loop_wait(status_fd, POLLOUT, CLOCK_NEVER, heed_signals);
+		*result = loop_wait(status_fd, POLLOUT, CLOCK_NEVER);
 		return *result == LOOP_DONE;
 	}
 	if (sent == STATUS_LOST)
@@ -146,13 +145,13 @@ send_rest(const struct options *opts, const struct hop *hops, int error)
 		report = hop_report(&hops[i], hops[i].ended);
 		do
 			sent = status_ended(opts->status_fd, &report);
-		while (try_again(sent, opts->status_fd, false, &result));
+		while (try_again(sent, opts->status_fd, &result));
 	}
 	if (result != LOOP_DONE)
 		return result;
 	do
 		sent = status_end(opts->status_fd, error);
-	while (try_again(sent, opts->status_fd, false, &result));
+	while (try_again(sent, opts->status_fd, &result));
 	return result;
 }
 
@@ -200,14 +199,14 @@ abort_hops(struct hop *hops, size_t nhops, int error)
 static int
 pump(const struct options *opts, struct hop *hops)
 {
-	enum loop_result result;
+	enum loop_result result, sending = LOOP_DONE;
 	enum status_result sent;
 	int error = 0;
 
 	do
 		sent =
 		    status_start(opts->status_fd, opts->nhops, sandbox_name());
-	while (try_again(sent, opts->status_fd, true, &result));
+	while (try_again(sent, opts->status_fd, &result));
 	if (result == LOOP_DONE)
 		result = loop_run(hops, opts->nhops, opts->status_fd,
 		    opts->progress_ns);
@@ -218,13 +217,15 @@ pump(const struct options *opts, struct hop *hops)
 	abort_hops(hops, opts->nhops, error);
 	if (result == LOOP_DONE || result == LOOP_FAILED)
 		error = complain_hops(opts, hops);
-	if (result == LOOP_ORPHANED ||
-	    send_rest(opts, hops, error) != LOOP_DONE) {
+	if (result != LOOP_ORPHANED)
+		sending = send_rest(opts, hops, error);
+	if (result == LOOP_ORPHANED || sending == LOOP_ORPHANED) {
 		complain("descriptor %d (status): the reader has gone",
 		    opts->status_fd);
 		return EX_TEMPFAIL;
 	}
-	if (result == LOOP_SIGNALLED)
+	/* One more while the records find no room: they are given up. */
+	if (result == LOOP_SIGNALLED || sending == LOOP_SIGNALLED)
 		loop_die();
 	return error == 0 ? EX_OK : EX_IOERR;
 }

@@ -19,6 +19,8 @@
 #ifdef HAVE_SECCOMP
 #include <fcntl.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
+#include <asm/termbits.h>
 #include <sys/mman.h>
 #endif
 
@@ -109,6 +111,11 @@ static const struct allowed allowlist[] = {
 	{ SCMP_SYS(fstat64), ANY_ARGUMENT, 0 },
 	{ SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH },
 	{ SCMP_SYS(statx), 2, AT_EMPTY_PATH },
+	/* isatty(3), by either name that C libraries know */
+	{ SCMP_SYS(ioctl), 1, TCGETS },
+#ifdef TCGETS2
+	{ SCMP_SYS(ioctl), 1, TCGETS2 },
+#endif
 	{ SCMP_SYS(shutdown), ANY_ARGUMENT, 0 },
 	{ SCMP_SYS(close), ANY_ARGUMENT, 0 },
 	/* the next job */

@@ -74,7 +74,7 @@ serve_one(const struct options *opts, int *status)
 	*status = EX_OK;
 	if (opts->idle_ns != CLOCK_NEVER)
 		deadline = clock_now() + opts->idle_ns;
-	switch (loop_wait(control_fd, POLLIN, deadline, true)) {
+	switch (loop_wait(control_fd, POLLIN, deadline)) {
 	case LOOP_SIGNALLED:
 		loop_die();
 	case LOOP_LATE:
