@@ -17,6 +17,7 @@
 #endif
 
 #include "fds.h"
+#include "fault.h"
 
 const char *
 fds_side_name(enum fds_side side)

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "hop.h"
+#include "fault.h"
 
 /*
  * A pipe of 256 KiB moves two to three times as much as one of 64 KiB; more
@@ -65,7 +66,7 @@ close_output(struct hop *h)
 
 	if (s->out == -1)
 		return;
-	h->engine->close(s);
+	h->engine->detach(s);
 	if (h->half_close)
 		(void)shutdown(s->out, SHUT_WR);
 	if (close(s->out) == -1 && errno != EINTR && !h->broken_pipe)
@@ -125,7 +126,7 @@ use_engine(struct hop *h, const struct engine *engine, uint64_t now)
 	struct stream *s = &h->stream;
 
 	h->engine = engine;
-	switch (engine->open(s)) {
+	switch (engine->attach(s)) {
 	case MOVE_UNFIT:
 		fail(h, EINVAL, NULL, now);
 		break;
@@ -141,7 +142,7 @@ use_engine(struct hop *h, const struct engine *engine, uint64_t now)
 static void
 change_engine(struct hop *h, uint64_t now)
 {
-	h->engine->close(&h->stream);
+	h->engine->detach(&h->stream);
 	if (h->opts->engine == ENGINE_AUTO)
 		use_engine(h, &move_copy, now);
 	else
@@ -182,7 +183,7 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
 	h->grown = opts->pipe_policy != PIPE_GROW_EARNED;
 	if (opts->engine == ENGINE_SPLICE ||
 	    (opts->engine == ENGINE_AUTO &&
-		move_splice.open(&h->stream) == MOVE_ON))
+		move_splice.attach(&h->stream) == MOVE_ON))
 		engine = &move_splice;
 	use_engine(h, engine, now);
 }

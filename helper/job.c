@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "job.h"
+#include "fault.h"
 
 int
 job_check_socket(int control_fd)

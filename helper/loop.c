@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "loop.h"
+#include "fault.h"
 
 #define GONE (POLLERR | POLLHUP | POLLNVAL)
 

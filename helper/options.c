@@ -17,6 +17,7 @@
 #include "number.h"
 #include "optable.h"
 #include "options.h"
+#include "fault.h"
 
 /* Far more than there are options. */
 #define JOB_ARGS_MAX 64

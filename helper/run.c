@@ -22,6 +22,7 @@
 #include "run.h"
 #include "sandbox.h"
 #include "status.h"
+#include "fault.h"
 
 /*
  * Nothing has moved and nothing will: close what the hops were to have, then
@@ -207,6 +208,7 @@ pump(const struct options *opts, struct hop *hops)
 		sent =
 		    status_start(opts->status_fd, opts->nhops, sandbox_name());
 	while (try_again(sent, opts->status_fd, &result));
+	fault_trespass();
 	if (result == LOOP_DONE)
 		result = loop_run(hops, opts->nhops, opts->status_fd,
 		    opts->progress_ns);

@@ -26,6 +26,7 @@
 
 #include "fds.h"
 #include "sandbox.h"
+#include "fault.h"
 
 static bool entered;
 

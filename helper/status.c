@@ -16,6 +16,7 @@
 
 #include "errname.h"
 #include "status.h"
+#include "fault.h"
 
 #define RECORD_MAX 512 /* _POSIX_PIPE_BUF, <limits.h> */
 
