@@ -35,8 +35,8 @@ _Noreturn void loop_die(void);
 
 /*
  * Let all hops move until they have ended; write "progress" and "hop" records
- * to status_fd (-1: none). On any result but LOOP_DONE hops may still be
- * open, and their records unsent.
+ * to status_fd (-1: none, and progress is a line on standard error). On any
+ * result but LOOP_DONE hops may still be open, and their records unsent.
  */
 enum loop_result loop_run(struct hop *hops, size_t nhops, int status_fd,
     uint64_t progress_ns);

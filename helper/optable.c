@@ -134,7 +134,7 @@ const struct optable_row optable[] = {
 	{ 's', ARGV_ONLY, "status-fd", "FD", "the number of a descriptor",
 	    take_status_fd, "write status records there" },
 	{ 'p', ARGV_AND_JOB, "progress", "SECONDS", "seconds, at least 0.001",
-	    take_progress, "a progress record at this interval" },
+	    take_progress, "a record, or a line for people, so often" },
 	{ 'i', ARGV_ONLY, "ignore-interrupts", NULL, NULL,
 	    take_ignore_interrupts, "ignore SIGINT and SIGQUIT" },
 	{ 'c', ARGV_ONLY, "control-fd", "FD", "the number of a descriptor",

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "number.h"
@@ -141,9 +142,11 @@ static enum options_result
 check_options(const struct options *opts, int operands, char *why, size_t size)
 {
 	if (opts->control_fd == -1) {
-		if (opts->progress_ns != CLOCK_NEVER && opts->status_fd == -1)
+		if (opts->progress_ns != CLOCK_NEVER && opts->status_fd == -1 &&
+		    !isatty(STDERR_FILENO))
 			return bad(why, size,
-			    "option --progress needs --status-fd");
+			    "option --progress needs --status-fd, "
+			    "or a terminal as standard error");
 		if (opts->idle_ns != CLOCK_NEVER)
 			return bad(why, size,
 			    "option --idle-timeout needs --control-fd");
