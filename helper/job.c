@@ -12,11 +12,22 @@
 #include <sys/un.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "fds.h"
 #include "job.h"
 #include "fault.h"
+
+/*
+ * Linux 6.5: the sender as a descriptor, for a socket with SO_PASSPIDFD set
+ * (unix(7)), which the other end of ours can see to.
+ */
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04
+#endif
 
 int
 job_check_socket(int control_fd)
@@ -51,13 +62,15 @@ take_descriptors(struct job *job, struct msghdr *message)
 
 	for (c = CMSG_FIRSTHDR(message); c != NULL;
 	     c = CMSG_NXTHDR(message, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		if (c->cmsg_level != SOL_SOCKET ||
+		    (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
 			continue;
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
 			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-			if (job->nfds < JOB_FDS_MAX)
+			if (c->cmsg_type == SCM_RIGHTS &&
+			    job->nfds < JOB_FDS_MAX)
 				job->fds[job->nfds++] = fd;
 			else
 				(void)close(fd);
@@ -70,6 +83,18 @@ refused(int error)
 {
 	errno = error;
 	return JOB_REFUSED;
+}
+
+/* Nothing was received: a datagram of no bytes looks the same. */
+static bool
+other_end_gone(int control_fd)
+{
+#ifdef POLLRDHUP
+	return fds_ready(control_fd, POLLRDHUP) != 0;
+#else
+	(void)control_fd;
+	return true;
+#endif
 }
 
 enum job_result
@@ -95,8 +120,7 @@ job_receive(int control_fd, struct job *job)
 		    errno == ECONNRESET                  ? JOB_EOF :
 							   JOB_FAILED;
 	take_descriptors(job, &message);
-	/* An empty datagram without descriptors cannot be told from this. */
-	if (n == 0 && job->nfds == 0)
+	if (n == 0 && job->nfds == 0 && other_end_gone(control_fd))
 		return JOB_EOF;
 	job->length = (size_t)n;
 	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
