@@ -10,9 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
+#ifdef HAVE_LIBBSD
+#include <bsd/unistd.h>
+#endif
 
 #include "fds.h"
+#include "fault.h"
 
 const char *
 fds_side_name(enum fds_side side)
@@ -21,7 +26,7 @@ fds_side_name(enum fds_side side)
 }
 
 int
-fds_check(int fd, enum fds_side side, enum fds_kind *kind)
+fds_check(int fd, enum fds_side side)
 {
 	int mode, flags = fcntl(fd, F_GETFL);
 	struct stat st;
@@ -42,17 +47,48 @@ fds_check(int fd, enum fds_side side, enum fds_kind *kind)
 		errno = EISDIR;
 		return -1;
 	}
-	if (S_ISFIFO(st.st_mode))
-		*kind = FDS_FIFO;
-	else if (S_ISSOCK(st.st_mode))
-		*kind = FDS_SOCKET;
-	else if (S_ISREG(st.st_mode))
-		*kind = FDS_REGULAR;
-	else if (isatty(fd))
-		*kind = FDS_TERMINAL;
-	else
-		*kind = FDS_OTHER;
 	return 0;
+}
+
+enum fds_kind
+fds_kind(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return FDS_OTHER;
+	if (S_ISFIFO(st.st_mode))
+		return FDS_FIFO;
+	if (S_ISSOCK(st.st_mode))
+		return FDS_SOCKET;
+	if (S_ISREG(st.st_mode))
+		return FDS_REGULAR;
+	return isatty(fd) ? FDS_TERMINAL : FDS_OTHER;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const int *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+/* closefrom(3) takes no exceptions: the gaps below the last are ours. */
+void
+fds_close_others(int *keep, size_t nkeep)
+{
+	int fd = STDERR_FILENO + 1;
+	size_t i;
+
+	qsort(keep, nkeep, sizeof(*keep), compare);
+	for (i = 0; i < nkeep; i++) {
+		for (; fd < keep[i]; fd++)
+			(void)close(fd);
+		if (fd == keep[i])
+			fd++;
+	}
+	closefrom(fd);
 }
 
 int

@@ -6,6 +6,7 @@
 #define FDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum fds_kind { FDS_FIFO, FDS_SOCKET, FDS_REGULAR, FDS_TERMINAL, FDS_OTHER };
 
@@ -15,11 +16,18 @@ enum fds_side { FDS_READ, FDS_WRITE };
 const char *fds_side_name(enum fds_side side);
 
 /*
- * Look at a descriptor that is to be read or written. 0 and what it is in
- * *kind; or -1 with errno: EBADF (not open, or not open for that direction),
- * EISDIR, or what fcntl(2) or fstat(2) say.
+ * Whether fd can be read, or written. 0, or -1 with errno: EBADF (not open,
+ * or not open for that direction), EISDIR, or what fcntl(2) or fstat(2) say.
  */
-int fds_check(int fd, enum fds_side side, enum fds_kind *kind);
+int fds_check(int fd, enum fds_side side);
+
+/* What fd is; FDS_OTHER if that cannot be told. */
+enum fds_kind fds_kind(int fd);
+
+/*
+ * Close every descriptor above 2 but those in keep, which is reordered.
+ */
+void fds_close_others(int *keep, size_t nkeep);
 
 /*
  * Open /dev/null on each of 0, 1 and 2 that is closed, so that nothing else

@@ -9,11 +9,11 @@
 
 #include <sys/socket.h>
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "hop.h"
+#include "fault.h"
 
 /*
  * A pipe of 256 KiB moves two to three times as much as one of 64 KiB; more
@@ -66,7 +66,7 @@ close_output(struct hop *h)
 
 	if (s->out == -1)
 		return;
-	h->engine->close(s);
+	h->engine->detach(s);
 	if (h->half_close)
 		(void)shutdown(s->out, SHUT_WR);
 	if (close(s->out) == -1 && errno != EINTR && !h->broken_pipe)
@@ -126,7 +126,7 @@ use_engine(struct hop *h, const struct engine *engine, uint64_t now)
 	struct stream *s = &h->stream;
 
 	h->engine = engine;
-	switch (engine->open(s)) {
+	switch (engine->attach(s)) {
 	case MOVE_UNFIT:
 		fail(h, EINVAL, NULL, now);
 		break;
@@ -142,7 +142,7 @@ use_engine(struct hop *h, const struct engine *engine, uint64_t now)
 static void
 change_engine(struct hop *h, uint64_t now)
 {
-	h->engine->close(&h->stream);
+	h->engine->detach(&h->stream);
 	if (h->opts->engine == ENGINE_AUTO)
 		use_engine(h, &move_copy, now);
 	else
@@ -158,24 +158,32 @@ ask_pipe_sizes(struct hop *h, int size, bool only_grow)
 }
 
 void
-hop_start(struct hop *h, int index, const struct stream *stream,
-    bool half_close, const struct options *opts, uint64_t now)
+hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
+    uint64_t now)
 {
 	const struct engine *engine = &move_copy;
+	const struct stream was = h->stream;
 
-	memset(h, 0, sizeof(*h));
-	h->index = index;
-	h->opts = opts;
-	h->stream = *stream;
-	h->stream.limit = opts->buffer_size;
-	h->half_close = half_close;
-	h->started = now;
+	*h = (struct hop){
+		.index = index,
+		.opts = opts,
+		.stream = {
+			.in = was.in,
+			.out = was.out,
+			.in_kind = fds_kind(was.in),
+			.out_kind = fds_kind(was.out),
+			.was_nonblock = was.was_nonblock,
+			.limit = opts->buffer_size,
+		},
+		.started = now,
+	};
+	h->half_close = out_shared && h->stream.out_kind == FDS_SOCKET;
 	if (opts->pipe_policy == PIPE_AT_START)
 		ask_pipe_sizes(h, opts->pipe_size, false);
 	h->grown = opts->pipe_policy != PIPE_GROW_EARNED;
 	if (opts->engine == ENGINE_SPLICE ||
 	    (opts->engine == ENGINE_AUTO &&
-		move_splice.open(&h->stream) == MOVE_ON))
+		move_splice.attach(&h->stream) == MOVE_ON))
 		engine = &move_splice;
 	use_engine(h, engine, now);
 }

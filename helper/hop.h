@@ -45,13 +45,14 @@ struct hop {
 };
 
 /*
- * Take two open descriptors. The stream says what they are; they are the
- * hop's from here on. half_close: other hops use the same socket, so its end
- * of file is announced with shutdown(2). Nothing moves yet. A hop that its
- * engine cannot serve has ended when this returns, with error set.
+ * Begin with the two descriptors and was_nonblock in stream; the descriptors
+ * are the hop's from here on. out_shared: other hops use the same output, so
+ * that its end of file, if it is a socket, takes a shutdown(2). Nothing moves
+ * yet. A hop that its engine cannot serve has ended when this returns, with
+ * error set.
  */
-void hop_start(struct hop *, int index, const struct stream *, bool half_close,
-    const struct options *, uint64_t now);
+void hop_start(struct hop *, int index, const struct options *, bool out_shared,
+    uint64_t now);
 
 /* The descriptors to poll and what for: input first, then output. */
 void hop_poll(const struct hop *, struct pollfd ends[2]);

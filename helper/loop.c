@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "display.h"
 #include "loop.h"
+#include "fault.h"
 
 #define GONE (POLLERR | POLLHUP | POLLNVAL)
 
@@ -94,26 +96,35 @@ signalled(const struct pollfd *signals)
 	return true;
 }
 
-int
-loop_signal(void)
+void
+loop_die(void)
 {
-	return caught;
+	(void)signal(caught, SIG_DFL);
+	(void)raise(caught);
+	abort(); /* it was blocked when the program started */
 }
 
 enum loop_result
-loop_wait_room(int status_fd)
+loop_wait(int fd, short events, uint64_t deadline)
 {
 	struct pollfd fds[2] = {
-		{ .fd = status_fd, .events = POLLOUT },
+		{ .fd = fd, .events = events },
 		{ .fd = signal_pipe[0], .events = POLLIN },
 	};
+	int n;
 
-	while (poll(fds, 2, -1) == -1)
-		if (errno != EINTR && errno != EAGAIN)
+	do {
+		n = poll(fds, 2, clock_poll_timeout(deadline, clock_now()));
+		if (n == -1 && errno != EINTR && errno != EAGAIN)
 			return LOOP_FAILED;
+		if (n == 0 && clock_now() >= deadline)
+			return LOOP_LATE;
+	} while (n <= 0);
 	if (signalled(&fds[1]))
 		return LOOP_SIGNALLED;
-	return fds[0].revents & GONE ? LOOP_ORPHANED : LOOP_DONE;
+	if (events == POLLOUT && (fds[0].revents & GONE))
+		return LOOP_ORPHANED;
+	return LOOP_DONE;
 }
 
 /*
@@ -152,7 +163,7 @@ report_ended(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
 
 /* Progress records are dropped where there is no room for them. */
 static enum loop_result
-report_progress(const struct hop *hops, size_t nhops, int status_fd)
+send_progress(const struct hop *hops, size_t nhops, int status_fd)
 {
 	struct status_hop report;
 	size_t i;
@@ -165,6 +176,23 @@ report_progress(const struct hop *hops, size_t nhops, int status_fd)
 			return LOOP_ORPHANED;
 	}
 	return LOOP_DONE;
+}
+
+/* The same for a person, all hops in one line. */
+static void
+show_progress(const struct hop *hops, size_t nhops, struct display *line)
+{
+	struct display_state sum = { 0 };
+	size_t i;
+
+	for (i = 0; i < nhops; i++) {
+		sum.written += hops[i].stream.written;
+		sum.discarded += hops[i].discarded;
+		sum.live += hops[i].phase != HOP_ENDED;
+		sum.starved += hops[i].wait == HOP_STARVED;
+		sum.blocked += hops[i].wait == HOP_BLOCKED;
+	}
+	display_draw(line, &sum, clock_now(), sum.live == 0);
 }
 
 /*
@@ -219,14 +247,18 @@ static enum loop_result
 run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
     uint64_t progress_ns)
 {
-	uint64_t deadline, now, due = CLOCK_NEVER;
+	uint64_t deadline, now = clock_now(), due = CLOCK_NEVER;
+	struct display line = { .started = now };
+	bool watched = progress_ns != CLOCK_NEVER && status_fd == -1;
 	enum loop_result result;
 	size_t unsent, live;
 
 	if (progress_ns != CLOCK_NEVER)
-		due = clock_now() + progress_ns;
+		due = now + progress_ns;
 	for (;;) {
 		result = report_ended(hops, nhops, status_fd, &unsent, &live);
+		if (watched && live == 0)
+			show_progress(hops, nhops, &line);
 		if (result != LOOP_DONE || unsent + live == 0)
 			return result;
 		deadline =
@@ -237,7 +269,10 @@ run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
 		now = clock_now();
 		if (now < due)
 			continue;
-		result = report_progress(hops, nhops, status_fd);
+		if (watched)
+			show_progress(hops, nhops, &line);
+		else
+			result = send_progress(hops, nhops, status_fd);
 		if (result != LOOP_DONE)
 			return result;
 		/* Keep to the grid; skip what was missed, as when stopped. */

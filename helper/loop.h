@@ -14,7 +14,8 @@
 enum loop_result {
 	LOOP_DONE,      /* every hop has ended */
 	LOOP_ORPHANED,  /* the reader of the status records has gone */
-	LOOP_SIGNALLED, /* loop_signal says by which signal */
+	LOOP_SIGNALLED, /* loop_die ends by it */
+	LOOP_LATE,      /* the deadline of loop_wait has passed */
 	LOOP_FAILED     /* poll(2) failed (errno) */
 };
 
@@ -26,22 +27,26 @@ enum loop_result {
  */
 int loop_catch_signals(bool ignore_interrupts);
 
-/* The signal that was caught; 0: none. */
-int loop_signal(void);
+/*
+ * End by the signal that was caught, as a program that does not catch it
+ * would. Does not return.
+ */
+_Noreturn void loop_die(void);
 
 /*
  * Let all hops move until they have ended; write "progress" and "hop" records
- * to status_fd (-1: none). On any result but LOOP_DONE hops may still be
- * open, and their records unsent.
+ * to status_fd (-1: none, and progress is a line on standard error). On any
+ * result but LOOP_DONE hops may still be open, and their records unsent.
  */
 enum loop_result loop_run(struct hop *hops, size_t nhops, int status_fd,
     uint64_t progress_ns);
 
 /*
- * Wait until status_fd may have room for a record: LOOP_DONE. LOOP_ORPHANED
- * if its reader has gone; LOOP_SIGNALLED if a signal came first that no
- * earlier LOOP_SIGNALLED has told of; LOOP_FAILED as above.
+ * Wait for events (poll(2)) of one descriptor. LOOP_DONE once they are there,
+ * or the other end has gone while fd is to be read; LOOP_ORPHANED if it has
+ * gone while fd is to be written; LOOP_SIGNALLED if a signal came first that
+ * no earlier LOOP_SIGNALLED has told of; LOOP_LATE; LOOP_FAILED.
  */
-enum loop_result loop_wait_room(int status_fd);
+enum loop_result loop_wait(int fd, short events, uint64_t deadline);
 
 #endif

@@ -13,9 +13,14 @@
 #include <sysexits.h>
 
 #include "complain.h"
+#include "fds.h"
+#include "job.h"
+#include "loop.h"
+#include "optable.h"
 #include "options.h"
 #include "run.h"
 #include "sandbox.h"
+#include "serve.h"
 
 static int
 print_version(void)
@@ -25,9 +30,14 @@ print_version(void)
 #else
 	const char *splice = "-splice";
 #endif
+#ifdef HAVE_SECCOMP
+	const char *seccomp = "+seccomp";
+#else
+	const char *seccomp = "-seccomp";
+#endif
 
-	if (printf("cuprum-pump %s\nprotocol %d\nfeatures: %s\n",
-		PACKAGE_VERSION, PUMP_PROTOCOL, splice) < 0)
+	if (printf("cuprum-pump %s\nprotocol %d\nfeatures: %s %s\n",
+		PACKAGE_VERSION, PUMP_PROTOCOL, splice, seccomp) < 0)
 		return -1;
 	return fflush(stdout) == 0 ? 0 : -1;
 }
@@ -40,6 +50,37 @@ print(int (*text)(void))
 		return EX_OK;
 	complain("standard output: %s", strerror(errno));
 	return EX_IOERR;
+}
+
+/* See that what was named is fit. EX_OK, or EX_OSERR. */
+static int
+check(const struct options *opts)
+{
+	if (opts->control_fd == -1)
+		return run_check(opts);
+	if (job_check_socket(opts->control_fd) == 0)
+		return EX_OK;
+	complain("descriptor %d (control): %s", opts->control_fd,
+	    strerror(errno));
+	return EX_OSERR;
+}
+
+/* Only now may this program open descriptors itself. */
+static int
+work(const struct options *opts)
+{
+	int status = check(opts);
+
+	if (status != EX_OK)
+		return status;
+	if (fds_fill_standard() == -1 ||
+	    (opts->sandbox && sandbox_shed(opts) == -1) ||
+	    loop_catch_signals(opts->ignore_interrupts) == -1 ||
+	    (opts->sandbox && sandbox_enter() == -1)) {
+		complain("%s", strerror(errno));
+		return EX_OSERR;
+	}
+	return opts->control_fd == -1 ? run_hops(opts) : serve_jobs(opts);
 }
 
 int
@@ -55,10 +96,10 @@ main(int argc, char **argv)
 	}
 	switch (options_parse(&opts, argc, argv, why, sizeof(why))) {
 	case OPTIONS_RUN:
-		status = run_hops(&opts);
+		status = work(&opts);
 		break;
 	case OPTIONS_HELP:
-		status = print(options_print_help);
+		status = print(optable_print_help);
 		break;
 	case OPTIONS_VERSION:
 		status = print(print_version);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "move.h"
+#include "fault.h"
 
 #define TERMINAL_ROOM 128 /* bytes */
 
@@ -32,7 +33,7 @@ failed(struct stream *s, enum fds_side side)
  * pipe could not even be killed.
  */
 static enum move_result
-splice_open(struct stream *s)
+splice_attach(struct stream *s)
 {
 	bool pipe_in = s->in_kind == FDS_FIFO;
 	bool pipe_out = s->out_kind == FDS_FIFO;
@@ -105,7 +106,7 @@ splice_move(struct stream *s)
 #else
 
 static enum move_result
-splice_open(struct stream *s)
+splice_attach(struct stream *s)
 {
 	(void)s;
 	return MOVE_UNFIT;
@@ -121,16 +122,16 @@ splice_move(struct stream *s)
 #endif
 
 static void
-splice_close(struct stream *s)
+splice_detach(struct stream *s)
 {
 	(void)s;
 }
 
 const struct engine move_splice = {
 	.name = "splice",
-	.open = splice_open,
+	.attach = splice_attach,
 	.move = splice_move,
-	.close = splice_close,
+	.detach = splice_detach,
 };
 
 /*
@@ -157,7 +158,7 @@ set_nonblock(struct stream *s)
 }
 
 static enum move_result
-copy_open(struct stream *s)
+copy_attach(struct stream *s)
 {
 	s->buffer = malloc(s->limit);
 	if (s->buffer == NULL)
@@ -166,7 +167,7 @@ copy_open(struct stream *s)
 }
 
 static void
-copy_close(struct stream *s)
+copy_detach(struct stream *s)
 {
 	if (can_nonblock(s) && !s->was_nonblock) {
 		/* Best effort: the descriptor was fine a moment ago. */
@@ -266,7 +267,7 @@ copy_move(struct stream *s)
 
 const struct engine move_copy = {
 	.name = "copy",
-	.open = copy_open,
+	.attach = copy_attach,
 	.move = copy_move,
-	.close = copy_close,
+	.detach = copy_detach,
 };

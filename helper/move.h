@@ -41,15 +41,15 @@ enum move_result {
 };
 
 /*
- * A way to move bytes. open makes the stream ready: MOVE_ON, MOVE_UNFIT or
- * MOVE_FAILED. move does what it can without blocking. close gives back what
- * open took; the descriptors stay open.
+ * A way to move bytes. attach makes the stream ready: MOVE_ON, MOVE_UNFIT or
+ * MOVE_FAILED. move does what it can without blocking. detach gives back what
+ * attach took; the descriptors stay open.
  */
 struct engine {
 	const char *name;
-	enum move_result (*open)(struct stream *);
+	enum move_result (*attach)(struct stream *);
 	enum move_result (*move)(struct stream *);
-	void (*close)(struct stream *);
+	void (*detach)(struct stream *);
 };
 
 extern const struct engine move_splice;

@@ -2,8 +2,7 @@
  * Copyright (c) 2026 The cuprum-pump authors
  * SPDX-License-Identifier: ISC
  *
- * The command line. One table says what options there are; the parser, the
- * help text and getopt's own tables all come from it.
+ * Options and operands, as they stand in argv or come with a job.
  */
 #include "config.h"
 
@@ -13,123 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "number.h"
+#include "optable.h"
 #include "options.h"
+#include "fault.h"
 
-struct row {
-	char letter;
-	const char *name;
-	const char *argument; /* its name in the help; NULL: none */
-	const char *expects;  /* what a good argument is */
-	/* Take the argument. 0, or -1: it is not what is expected. */
-	int (*take)(struct options *, const char *argument);
-	const char *help;
-};
+/* Far more than there are options. */
+#define JOB_ARGS_MAX 64
 
-static int
-take_buffer_size(struct options *opts, const char *argument)
-{
-	long long size;
-
-	if (number_parse_size(argument, BUFFER_SIZE_MAX, &size) == -1)
-		return -1;
-	opts->buffer_size = (size_t)size;
-	return 0;
-}
-
-static int
-take_pipe_size(struct options *opts, const char *argument)
-{
-	long long size;
-
-	if (strcmp(argument, "auto") == 0)
-		opts->pipe_policy = PIPE_GROW_EARNED;
-	else if (strcmp(argument, "keep") == 0)
-		opts->pipe_policy = PIPE_KEEP;
-	else if (number_parse_size(argument, INT_MAX, &size) == 0) {
-		opts->pipe_policy = PIPE_AT_START;
-		opts->pipe_size = (int)size;
-	} else
-		return -1;
-	return 0;
-}
-
-static int
-take_engine(struct options *opts, const char *argument)
-{
-	if (strcmp(argument, "auto") == 0)
-		opts->engine = ENGINE_AUTO;
-	else if (strcmp(argument, "splice") == 0)
-		opts->engine = ENGINE_SPLICE;
-	else if (strcmp(argument, "copy") == 0)
-		opts->engine = ENGINE_COPY;
-	else
-		return -1;
-	return 0;
-}
-
-static int
-take_drain(struct options *opts, const char *argument)
-{
-	if (strcmp(argument, "forever") == 0) {
-		opts->drain_ns = CLOCK_NEVER;
-		return 0;
-	}
-	return number_parse_seconds(argument, &opts->drain_ns);
-}
-
-static int
-take_status_fd(struct options *opts, const char *argument)
-{
-	long long fd;
-
-	if (number_parse(argument, INT_MAX, &fd) == -1)
-		return -1;
-	opts->status_fd = (int)fd;
-	return 0;
-}
-
-static int
-take_progress(struct options *opts, const char *argument)
-{
-	if (number_parse_seconds(argument, &opts->progress_ns) == -1)
-		return -1;
-	/* An interval of nothing would be a busy loop. */
-	return opts->progress_ns >= CLOCK_SECOND / 1000 ? 0 : -1;
-}
-
-static int
-take_ignore_interrupts(struct options *opts, const char *argument)
-{
-	(void)argument;
-	opts->ignore_interrupts = true;
-	return 0;
-}
-
-static const struct row rows[] = {
-	{ 'b', "buffer-size", "SIZE", "1 to 1G, with suffix K, M or G",
-	    take_buffer_size, "bytes per buffer or splice [64K]" },
-	{ 'z', "pipe-size", "auto|keep|SIZE",
-	    "auto, keep, or bytes with suffix K, M or G", take_pipe_size,
-	    "pipe capacity [auto]" },
-	{ 'e', "engine", "auto|splice|copy", "auto, splice or copy",
-	    take_engine, "how bytes move [auto]" },
-	{ 'd', "drain", "SECONDS|forever", "seconds, or forever", take_drain,
-	    "once nobody reads, discard so long [0.25]" },
-	{ 's', "status-fd", "FD", "the number of a descriptor", take_status_fd,
-	    "write status records there" },
-	{ 'p', "progress", "SECONDS", "seconds, at least 0.001", take_progress,
-	    "a progress record at this interval" },
-	{ 'i', "ignore-interrupts", NULL, NULL, take_ignore_interrupts,
-	    "ignore SIGINT and SIGQUIT" },
-	{ 'h', "help", NULL, NULL, NULL, "print this text" },
-	{ 'V', "version", NULL, NULL, NULL,
-	    "print version, protocol and features" },
-};
-
-#define NROWS (sizeof(rows) / sizeof(rows[0]))
+static char program[] = "cuprum-pump";
 
 /* getopt_long's two tables; longs has one element more than rows. */
 static void
@@ -138,30 +32,32 @@ getopt_tables(char *shorts, struct option *longs)
 	size_t i;
 
 	*shorts++ = ':'; /* tell a missing argument from an unknown */
-	for (i = 0; i < NROWS; i++) {
+	for (i = 0; i < optable_rows; i++) {
 		longs[i] = (struct option){
-			.name = rows[i].name,
-			.has_arg = rows[i].argument != NULL ?
+			.name = optable[i].name,
+			.has_arg = optable[i].argument != NULL ?
 			    required_argument :
 			    no_argument,
-			.val = rows[i].letter,
+			.val = optable[i].letter,
 		};
-		*shorts++ = rows[i].letter;
-		if (rows[i].argument != NULL)
+		if (optable[i].letter >= OPTABLE_NO_LETTER)
+			continue;
+		*shorts++ = (char)optable[i].letter;
+		if (optable[i].argument != NULL)
 			*shorts++ = ':';
 	}
-	longs[NROWS] = (struct option){ 0 };
+	longs[optable_rows] = (struct option){ 0 };
 	*shorts = '\0';
 }
 
-static const struct row *
+static const struct optable_row *
 find_row(int letter)
 {
 	size_t i;
 
-	for (i = 0; i < NROWS; i++)
-		if (rows[i].letter == letter)
-			return &rows[i];
+	for (i = 0; i < optable_rows; i++)
+		if (optable[i].letter == letter)
+			return &optable[i];
 	return NULL;
 }
 
@@ -184,7 +80,7 @@ bad(char *why, size_t size, const char *fmt, ...)
 static enum options_result
 bad_option(char *const *argv, int result, char *why, size_t size)
 {
-	const struct row *row = find_row(optopt);
+	const struct optable_row *row = find_row(optopt);
 
 	if (result == ':' && row != NULL)
 		return bad(why, size, "option --%s needs an argument: %s",
@@ -198,32 +94,69 @@ bad_option(char *const *argv, int result, char *why, size_t size)
 	    argv[optind - 1]);
 }
 
-static enum options_result
-parse_options(struct options *opts, int argc, char **argv, char *why,
-    size_t size)
+/* getopt_long begins anew; how, differs between systems. */
+static void
+getopt_reset(void)
 {
-	char shorts[2 * NROWS + 2];
-	struct option longs[NROWS + 1];
-	const struct row *row;
+	opterr = 0; /* the messages are ours */
+#if HAVE_DECL_OPTRESET
+	optreset = 1;
+	optind = 1;
+#else
+	optind = 0;
+#endif
+}
+
+static enum options_result
+parse_options(struct options *opts, enum place place, int argc, char **argv,
+    char *why, size_t size)
+{
+	char shorts[2 * OPTABLE_MAX + 2];
+	struct option longs[OPTABLE_MAX + 1];
+	const struct optable_row *row;
 	int c;
 
 	getopt_tables(shorts, longs);
-	opterr = 0; /* the messages are ours */
+	getopt_reset();
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		row = find_row(c);
+		if (row == NULL)
+			return bad_option(argv, c, why, size);
+		if (row->place < place)
+			return bad(why, size,
+			    "option --%s has no place in a job", row->name);
 		if (c == 'h')
 			return OPTIONS_HELP;
 		if (c == 'V')
 			return OPTIONS_VERSION;
-		row = find_row(c);
-		if (row == NULL)
-			return bad_option(argv, c, why, size);
 		if (row->take(opts, optarg) == -1)
 			return bad(why, size,
 			    "invalid argument '%s' for --%s: expected %s",
 			    optarg, row->name, row->expects);
 	}
-	if (opts->progress_ns != CLOCK_NEVER && opts->status_fd == -1)
-		return bad(why, size, "option --progress needs --status-fd");
+	return OPTIONS_RUN;
+}
+
+/* Options that say nothing without another, or against it. */
+static enum options_result
+check_options(const struct options *opts, int operands, char *why, size_t size)
+{
+	if (opts->control_fd == -1) {
+		if (opts->progress_ns != CLOCK_NEVER && opts->status_fd == -1 &&
+		    !isatty(STDERR_FILENO))
+			return bad(why, size,
+			    "option --progress needs --status-fd, "
+			    "or a terminal as standard error");
+		if (opts->idle_ns != CLOCK_NEVER)
+			return bad(why, size,
+			    "option --idle-timeout needs --control-fd");
+		return OPTIONS_RUN;
+	}
+	if (opts->status_fd != -1)
+		return bad(why, size,
+		    "option --status-fd does not go with --control-fd");
+	if (operands > 0)
+		return bad(why, size, "option --control-fd takes no operands");
 	return OPTIONS_RUN;
 }
 
@@ -304,14 +237,73 @@ options_parse(struct options *opts, int argc, char **argv, char *why,
 		.drain_ns = CLOCK_SECOND / 4,
 		.status_fd = -1,
 		.progress_ns = CLOCK_NEVER,
+		.control_fd = -1,
+		.idle_ns = CLOCK_NEVER,
+		.sandbox = true,
 	};
-	result = parse_options(opts, argc, argv, why, why_size);
+	result = parse_options(opts, ARGV_ONLY, argc, argv, why, why_size);
 	if (result == OPTIONS_RUN)
-		result = parse_operands(opts, argc - optind, argv + optind, why,
-		    why_size);
+		result = check_options(opts, argc - optind, why, why_size);
+	if (result != OPTIONS_RUN || opts->control_fd != -1)
+		return result;
+	result =
+	    parse_operands(opts, argc - optind, argv + optind, why, why_size);
 	if (result == OPTIONS_RUN)
 		result = check_operands(opts, why, why_size);
 	return result;
+}
+
+/* The payload's strings as argv. Their number, or -1: too many. */
+static int
+split(char *payload, size_t length, char **argv)
+{
+	char *end = payload + length;
+	int argc = 0;
+
+	argv[argc++] = program;
+	/* One NUL alone says "all defaults": it is not an empty option. */
+	if (length == 1)
+		payload = end;
+	for (; payload < end; payload += strlen(payload) + 1) {
+		if (argc == JOB_ARGS_MAX)
+			return -1;
+		argv[argc++] = payload;
+	}
+	argv[argc] = NULL;
+	return argc;
+}
+
+enum options_result
+options_parse_job(struct options *opts, const struct options *defaults,
+    char *payload, size_t length, const int *fds, size_t nfds, char *why,
+    size_t why_size)
+{
+	char *argv[JOB_ARGS_MAX + 1];
+	enum options_result result;
+	int argc = split(payload, length, argv);
+	size_t i;
+
+	*opts = *defaults;
+	opts->status_fd = fds[0];
+	opts->nhops = 0;
+	opts->hops = NULL;
+	if (argc == -1)
+		return bad(why, why_size, "more than %d options in a job",
+		    JOB_ARGS_MAX - 1);
+	result = parse_options(opts, ARGV_AND_JOB, argc, argv, why, why_size);
+	if (result != OPTIONS_RUN)
+		return result;
+	if (optind != argc)
+		return bad(why, why_size, "operand '%s' in a job",
+		    argv[optind]);
+	opts->hops = calloc((nfds - 1) / 2, sizeof(*opts->hops));
+	if (opts->hops == NULL)
+		return OPTIONS_NO_MEMORY;
+	opts->nhops = (nfds - 1) / 2;
+	for (i = 0; i < opts->nhops; i++)
+		opts->hops[i] = (struct operands){ .in = fds[1 + 2 * i],
+			.out = fds[2 + 2 * i] };
+	return OPTIONS_RUN;
 }
 
 void
@@ -320,32 +312,4 @@ options_free(struct options *opts)
 	free(opts->hops);
 	opts->hops = NULL;
 	opts->nhops = 0;
-}
-
-int
-options_print_help(void)
-{
-	char left[40];
-	size_t i;
-
-	if (printf(
-		"Usage: cuprum-pump [OPTION]... [IN_FD OUT_FD]...\n"
-		"Move bytes from each IN_FD to its OUT_FD, all pairs at once; "
-		"without operands,\nfrom standard input to standard "
-		"output.\n\n") < 0)
-		return -1;
-	for (i = 0; i < NROWS; i++) {
-		(void)snprintf(left, sizeof(left), "-%c, --%s%s%s",
-		    rows[i].letter, rows[i].name,
-		    rows[i].argument != NULL ? "=" : "",
-		    rows[i].argument != NULL ? rows[i].argument : "");
-		if (printf("  %-32s %s\n", left, rows[i].help) < 0)
-			return -1;
-	}
-	if (printf("\nExit status: 0 all went well, 64 usage, 71 a descriptor "
-		   "was refused, 74 a hop\nfailed, 75 the reader of the status "
-		   "records has gone, 77 set-user-ID.\n"
-		   "cuprum-pump(1) has the whole of it.\n") < 0)
-		return -1;
-	return fflush(stdout) == 0 ? 0 : -1;
 }

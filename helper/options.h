@@ -33,6 +33,9 @@ struct options {
 	int status_fd;        /* -1: none */
 	uint64_t progress_ns; /* CLOCK_NEVER: off */
 	bool ignore_interrupts;
+	int control_fd;   /* -1: none, and there are hops */
+	uint64_t idle_ns; /* CLOCK_NEVER: no limit */
+	bool sandbox;
 	struct operands *hops; /* owned; options_free */
 	size_t nhops;
 };
@@ -53,9 +56,16 @@ enum options_result {
 enum options_result options_parse(struct options *opts, int argc, char **argv,
     char *why, size_t why_size);
 
-void options_free(struct options *opts);
+/*
+ * The same for a job: its payload holds options that make sense for one job,
+ * as they would stand in argv, each ended by a NUL; fds are the status
+ * descriptor and the operands. What it does not say is as in defaults, the
+ * options that came with --control-fd.
+ */
+enum options_result options_parse_job(struct options *opts,
+    const struct options *defaults, char *payload, size_t length,
+    const int *fds, size_t nfds, char *why, size_t why_size);
 
-/* Print the help text to standard output. 0, or -1 with errno. */
-int options_print_help(void);
+void options_free(struct options *opts);
 
 #endif

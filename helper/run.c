@@ -8,7 +8,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -20,42 +20,54 @@
 #include "hop.h"
 #include "loop.h"
 #include "run.h"
+#include "sandbox.h"
 #include "status.h"
+#include "fault.h"
 
-/* Say that a descriptor is no good; errno tells why. EX_OSERR. */
+/*
+ * Nothing has moved and nothing will: close what the hops were to have, then
+ * say why. EX_OSERR.
+ */
 static int
-refuse(int fd, const char *role)
+give_up(const struct options *opts, int error)
 {
-	complain("descriptor %d (%s): %s", fd, role, strerror(errno));
+	size_t i;
+
+	for (i = 0; i < opts->nhops; i++) {
+		(void)close(opts->hops[i].in);
+		(void)close(opts->hops[i].out);
+	}
+	(void)status_end(opts->status_fd, error);
 	return EX_OSERR;
 }
 
-/*
- * Look at all descriptors before one is touched, and before this program
- * opens any itself: a closed one must not be found open because of that.
- * 0, or the exit status, with errno.
- */
+/* Refuse because of one descriptor; errno tells why. EX_OSERR. */
 static int
-check_descriptors(const struct options *opts, struct stream *streams)
+refuse(const struct options *opts, int fd, const char *role)
+{
+	int error = errno;
+
+	complain("descriptor %d (%s): %s", fd, role, strerror(error));
+	return give_up(opts, error);
+}
+
+int
+run_check(const struct options *opts)
 {
 	const struct operands *hop;
-	enum fds_kind kind;
 	size_t i;
 
 	if (opts->status_fd != -1 &&
-	    fds_check(opts->status_fd, FDS_WRITE, &kind) == -1)
-		return refuse(opts->status_fd, "status");
+	    fds_check(opts->status_fd, FDS_WRITE) == -1)
+		return refuse(opts, opts->status_fd, "status");
 	for (i = 0; i < opts->nhops; i++) {
 		hop = &opts->hops[i];
-		if (fds_check(hop->in, FDS_READ, &streams[i].in_kind) == -1)
-			return refuse(hop->in, fds_side_name(FDS_READ));
-		if (fds_check(hop->out, FDS_WRITE, &streams[i].out_kind) == -1)
-			return refuse(hop->out, fds_side_name(FDS_WRITE));
-		streams[i].in = hop->in;
-		streams[i].out = hop->out;
-		streams[i].was_nonblock = fds_nonblock(hop->out);
+		if (fds_check(hop->in, FDS_READ) == -1)
+			return refuse(opts, hop->in, fds_side_name(FDS_READ));
+		if (fds_check(hop->out, FDS_WRITE) == -1)
+			return refuse(opts, hop->out, fds_side_name(FDS_WRITE));
 	}
-	return 0;
+	return EX_OK;
 }
 
 /* How often a descriptor is an operand of the hops before end. */
@@ -71,44 +83,33 @@ count_uses(const struct options *opts, int fd, size_t end)
 }
 
 /*
- * A descriptor that is named twice is duplicated, so that each hop closes
- * what is its own. 0, or the exit status, with errno.
+ * The descriptor for one use of an operand. One that was named before is
+ * duplicated, so that each hop closes what is its own. -1 with errno.
  */
 static int
-claim_descriptors(const struct options *opts, struct stream *streams)
+claim(const struct options *opts, int fd, size_t hop)
 {
-	struct stream *s;
+	return count_uses(opts, fd, hop) > 0 ? fds_duplicate(fd) : fd;
+}
+
+/* The descriptors of each hop. 0, or -1 with errno, and *fd is to blame. */
+static int
+claim_all(const struct options *opts, struct hop *hops, int *fd)
+{
+	const struct operands *operands;
 	size_t i;
 
 	for (i = 0; i < opts->nhops; i++) {
-		s = &streams[i];
-		if (count_uses(opts, s->in, i) > 0 &&
-		    (s->in = fds_duplicate(s->in)) == -1)
-			return refuse(opts->hops[i].in, "duplicate");
-		if (count_uses(opts, s->out, i) > 0 &&
-		    (s->out = fds_duplicate(s->out)) == -1)
-			return refuse(opts->hops[i].out, "duplicate");
-	}
-	return 0;
-}
-
-/*
- * All that can be refused, before a byte moves. 0, or the exit status, with
- * errno.
- */
-static int
-prepare(const struct options *opts, struct stream *streams)
-{
-	int status = check_descriptors(opts, streams);
-
-	if (status == 0)
-		status = claim_descriptors(opts, streams);
-	if (status != 0)
-		return status;
-	if (fds_fill_standard() == -1 ||
-	    loop_catch_signals(opts->ignore_interrupts) == -1) {
-		complain("%s", strerror(errno));
-		return EX_OSERR;
+		operands = &opts->hops[i];
+		*fd = operands->in;
+		hops[i].stream.in = claim(opts, *fd, i);
+		if (hops[i].stream.in == -1)
+			return -1;
+		*fd = operands->out;
+		hops[i].stream.was_nonblock = fds_nonblock(*fd);
+		hops[i].stream.out = claim(opts, *fd, i);
+		if (hops[i].stream.out == -1)
+			return -1;
 	}
 	return 0;
 }
@@ -122,7 +123,7 @@ try_again(enum status_result sent, int status_fd, enum loop_result *result)
 {
 	*result = LOOP_DONE;
 	if (sent == STATUS_FULL) {
-		*result = loop_wait_room(status_fd);
+		*result = loop_wait(status_fd, POLLOUT, CLOCK_NEVER);
 		return *result == LOOP_DONE;
 	}
 	if (sent == STATUS_LOST)
@@ -170,8 +171,9 @@ complain_hops(const struct options *opts, const struct hop *hops)
 		if (h->error == 0)
 			continue;
 		if (h->side == NULL)
-			complain("hop %zu: %s cannot serve descriptors %d and %d: %s", i,
-			    h->engine->name, fds->in, fds->out,
+			complain(
+			    "hop %zu: %s cannot serve descriptors %d and %d: %s",
+			    i, h->engine->name, fds->in, fds->out,
 			    strerror(h->error));
 		else
 			complain("hop %zu: descriptor %d (%s): %s", i,
@@ -195,15 +197,6 @@ abort_hops(struct hop *hops, size_t nhops, int error)
 		hop_abort(&hops[i], error, now);
 }
 
-/* End by the signal, as a program that does not catch it would. */
-static int
-die_by(int number)
-{
-	(void)signal(number, SIG_DFL);
-	(void)raise(number);
-	return EX_SOFTWARE; /* not reached, unless it is blocked */
-}
-
 /* Run the hops to their end. The exit status. */
 static int
 pump(const struct options *opts, struct hop *hops)
@@ -213,8 +206,10 @@ pump(const struct options *opts, struct hop *hops)
 	int error = 0;
 
 	do
-		sent = status_start(opts->status_fd, opts->nhops);
+		sent =
+		    status_start(opts->status_fd, opts->nhops, sandbox_name());
 	while (try_again(sent, opts->status_fd, &result));
+	fault_trespass();
 	if (result == LOOP_DONE)
 		result = loop_run(hops, opts->nhops, opts->status_fd,
 		    opts->progress_ns);
@@ -234,46 +229,41 @@ pump(const struct options *opts, struct hop *hops)
 	}
 	/* One more while the records find no room: they are given up. */
 	if (result == LOOP_SIGNALLED || sending == LOOP_SIGNALLED)
-		return die_by(loop_signal());
+		loop_die();
 	return error == 0 ? EX_OK : EX_IOERR;
 }
 
 static int
-run(const struct options *opts, struct stream *streams, struct hop *hops)
+run(const struct options *opts, struct hop *hops)
 {
-	int status = prepare(opts, streams);
 	uint64_t now;
 	size_t i;
+	int fd;
 
-	if (status != 0) {
-		(void)status_end(opts->status_fd, errno);
-		return status;
-	}
+	if (claim_all(opts, hops, &fd) == -1)
+		return refuse(opts, fd, "duplicate");
 	/* Neither data nor records are a place for messages. */
 	if (count_uses(opts, STDERR_FILENO, opts->nhops) > 0 ||
 	    opts->status_fd == STDERR_FILENO)
 		complain_mute();
 	now = clock_now();
 	for (i = 0; i < opts->nhops; i++)
-		hop_start(&hops[i], (int)i, &streams[i],
-		    streams[i].out_kind == FDS_SOCKET &&
-			count_uses(opts, opts->hops[i].out, opts->nhops) > 1,
-		    opts, now);
+		hop_start(&hops[i], (int)i, opts,
+		    count_uses(opts, opts->hops[i].out, opts->nhops) > 1, now);
 	return pump(opts, hops);
 }
 
 int
 run_hops(const struct options *opts)
 {
-	struct stream *streams = calloc(opts->nhops, sizeof(*streams));
 	struct hop *hops = calloc(opts->nhops, sizeof(*hops));
-	int status = EX_OSERR;
+	int status;
 
-	if (streams != NULL && hops != NULL)
-		status = run(opts, streams, hops);
-	else
+	if (hops == NULL) {
 		complain("%s", strerror(errno));
+		return give_up(opts, ENOMEM);
+	}
+	status = run(opts, hops);
 	free(hops);
-	free(streams);
 	return status;
 }

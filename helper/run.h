@@ -8,10 +8,18 @@
 #include "options.h"
 
 /*
- * Move what opts ask for, from the first check to the last record. Returns
- * the exit status (<sysexits.h>): EX_OK, EX_OSERR if something was refused
- * before a byte moved, EX_IOERR if a hop failed, EX_TEMPFAIL if the reader of
- * the records has gone. Does not return after a signal that ends the program.
+ * See whether all descriptors are open for what they are to do. EX_OK, or
+ * EX_OSERR after saying which is not. Before this program opens any itself:
+ * else a closed one might be found open because of that.
+ */
+int run_check(const struct options *opts);
+
+/*
+ * Move what opts ask for, to the last record. The operands are closed when
+ * this returns; status_fd is not. Returns EX_OK; EX_OSERR if something was
+ * refused before a byte moved; EX_IOERR if a hop failed; EX_TEMPFAIL if the
+ * reader of the records has gone. Does not return after a signal that ends
+ * the program.
  */
 int run_hops(const struct options *opts);
 

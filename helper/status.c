@@ -16,6 +16,7 @@
 
 #include "errname.h"
 #include "status.h"
+#include "fault.h"
 
 #define RECORD_MAX 512 /* _POSIX_PIPE_BUF, <limits.h> */
 
@@ -84,12 +85,13 @@ quoted(const char *text, char *buffer, size_t size)
 }
 
 enum status_result
-status_start(int fd, size_t hops)
+status_start(int fd, size_t hops, const char *sandbox)
 {
 	return emit(fd,
 	    "{\"event\":\"start\",\"protocol\":%d,"
-	    "\"version\":\"%s\",\"pid\":%ld,\"hops\":%zu}\n",
-	    PUMP_PROTOCOL, PACKAGE_VERSION, (long)getpid(), hops);
+	    "\"version\":\"%s\",\"pid\":%ld,\"hops\":%zu,"
+	    "\"sandbox\":\"%s\"}\n",
+	    PUMP_PROTOCOL, PACKAGE_VERSION, (long)getpid(), hops, sandbox);
 }
 
 enum status_result

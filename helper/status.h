@@ -37,7 +37,7 @@ enum status_result {
  * -1 as fd means that nobody asked for records. A record is shorter than
  * POSIX's smallest PIPE_BUF (512), so records of several writers do not mix.
  */
-enum status_result status_start(int fd, size_t hops);
+enum status_result status_start(int fd, size_t hops, const char *sandbox);
 enum status_result status_progress(int fd, const struct status_hop *);
 enum status_result status_ended(int fd, const struct status_hop *);
 enum status_result status_end(int fd, int error);

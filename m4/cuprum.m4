@@ -89,6 +89,29 @@ AS_IF([test "$cuprum_libbsd" = yes], [
 ])
 ])
 
+dnl CUPRUM_SECCOMP
+dnl Take libseccomp where it is, unless --without-seccomp: define
+dnl HAVE_SECCOMP, set SECCOMP_CFLAGS and SECCOMP_LIBS. The sanitizers' own
+dnl run-time makes system calls that no filter of ours could allow.
+AC_DEFUN([CUPRUM_SECCOMP], [
+AC_ARG_WITH([seccomp],
+    [AS_HELP_STRING([--without-seccomp],
+        [leave the system call filter out, even where libseccomp is])],
+    [], [with_seccomp=check])
+cuprum_seccomp=no
+AS_IF([test "$with_seccomp" = check && test "$enable_sanitizers" != no],
+    [with_seccomp=no])
+AS_IF([test "$with_seccomp" != no], [
+    PKG_CHECK_MODULES([SECCOMP], [libseccomp], [
+        cuprum_seccomp=yes
+        AC_DEFINE([HAVE_SECCOMP], [1], [Define if libseccomp is used.])
+    ], [
+        AS_IF([test "$with_seccomp" = yes],
+            [AC_MSG_ERROR([--with-seccomp: no libseccomp was found])])
+    ])
+])
+])
+
 dnl CUPRUM_PYTHON_DIR
 dnl Set pythondir to the directory of modules below $prefix that $PYTHON
 dnl searches, and to the usual name where it searches none there. Automake's
