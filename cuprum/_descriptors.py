@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
 if sys.platform != "win32":
@@ -43,13 +44,29 @@ def require_posix() -> None:
         raise NotImplementedError("cuprum runs commands on POSIX systems only")
 
 
+_open: weakref.WeakSet[Descriptor] = weakref.WeakSet()
+"""For the child after `os.fork`, which is none of ours and must hold none."""
+
+
+def _close_in_child() -> None:
+    for descriptor in list(_open):
+        descriptor.close()
+
+
+if sys.platform != "win32":
+    # A copy of a write end in somebody's child would keep its reader waiting for
+    # an end of file. `subprocess` does not come by here: its children close all.
+    os.register_at_fork(after_in_child=_close_in_child)
+
+
 class Descriptor:
     """A file descriptor and the only object that may close it."""
 
-    __slots__ = ("_fd",)
+    __slots__ = ("__weakref__", "_fd")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        _open.add(self)
 
     def fileno(self) -> int:
         """Return the number; ValueError once closed, as files do."""

@@ -92,6 +92,7 @@ def start_helper(
             f"--drain={drain}",
             f"--status-fd={status.writer.fileno()}",
             "--ignore-interrupts",
+            "--chain",
             *map(str, numbers),
         ],
         stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from cuprum._helper_process import (
     start_helper,
 )
 from cuprum._hops import HopOutcomes
-from cuprum._process import Process
+from cuprum._process import LOST_STATUS, Process
 from cuprum._tasks import settle
 from cuprum.pump import PumpOptions, PumpUnavailableError
 
@@ -143,6 +143,8 @@ class HelperPump:
             self._process.kill()
             await self._process.wait()
             status = 0  # that it would not go says nothing of the data
+        if status == LOST_STATUS:
+            status = 0  # somebody else has reaped it; the records are the proof
         if self._log.errno:
             reason = os.strerror(self._log.errno)
             self._fail(self._log.errno, f"cuprum-pump: {reason}")

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import ExitStack
 
-__all__ = ["Process"]
+__all__ = ["LOST_STATUS", "Process"]
 
 _logger = logging.getLogger(__name__)
 
-_LOST_STATUS = 255
+LOST_STATUS = 255
 """Reported where somebody else reaped our child; never mistaken for success."""
 
 
@@ -113,10 +113,11 @@ class Process:
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._wait_in_thread, name=f"cuprum-wait-{self.pid}", daemon=True
             )
-            self._thread.start()
+            thread.start()
+            self._thread = thread  # one that could not start is not joined
         else:
             self._loop.add_reader(self._pidfd, self._reap, os.WNOHANG)
 
@@ -161,5 +162,5 @@ def _wait_status(pid: int, flags: int) -> int | None:
         reaped, status = os.waitpid(pid, flags)
     except ChildProcessError:
         _logger.warning("exit status of process %d was lost", pid)
-        return _LOST_STATUS
+        return LOST_STATUS
     return os.waitstatus_to_exitcode(status) if reaped else None

@@ -70,6 +70,8 @@ class Output:
             return decoder(self._plan.errors).decode(bytes(self._kept))
         except UnicodeDecodeError:
             return self._kept.decode(self._plan.encoding, "replace")
+        except LookupError:  # no such codec, or no such error policy
+            return self._kept.decode("utf-8", "replace")
 
     async def _run(self) -> None:
         await consume(self._source, self._receive)

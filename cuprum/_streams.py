@@ -84,6 +84,8 @@ class PythonPump:
     ) -> None:
         self.outcomes = HopOutcomes(len(pairs))
         self._hops = [_Hop(source, sink, options) for source, sink in pairs]
+        for hop, following in itertools.pairwise(self._hops):
+            hop.following = following
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -128,6 +130,8 @@ class _Hop:
         self._starved = self._blocked = 0.0
         self._reader_gone = False
         self._input_waiter: asyncio.Future[None] | None = None
+        self._drain_until: float | None = None
+        self.following: _Hop | None = None
 
     async def run(self) -> HopOutcome:
         """Pump until the input ends, or its reader has gone and been drained."""
@@ -221,8 +225,9 @@ class _Hop:
         """Read and discard for as long as the options say."""
         if self._options.drain == 0:
             return "closed"
+        self._drain_until = self._drain_end()
         try:
-            async with asyncio.timeout(self._options.drain):
+            async with asyncio.timeout_at(self._drain_until):
                 for count in itertools.count(1):
                     try:
                         size = self._take(buffer)
@@ -237,6 +242,17 @@ class _Hop:
         except TimeoutError:
             return "timeout"
         return "eof"
+
+    def _drain_end(self) -> float | None:
+        """Return the loop's time at which the drain is over; None for no limit.
+
+        One drain for the whole pipeline: it began where the first reader left.
+        """
+        if self._options.drain is None:
+            return None
+        end = asyncio.get_running_loop().time() + self._options.drain
+        first = self.following._drain_until if self.following else None
+        return end if first is None else min(end, first)
 
     async def _input(self) -> None:
         """Wait for input, or for the news that there is no reader for it."""

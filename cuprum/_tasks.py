@@ -16,13 +16,25 @@ T = TypeVar("T")
 def run_to_end(work: Coroutine[object, object, T]) -> T:
     """Run ``work`` on an event loop of its own.
 
+    The result is kept out of the task: `asyncio.run` puts the main task's repr, and
+    with it that of the result, into an error that it makes and drops while it
+    handles signals. For a large captured output that would take seconds.
+
     Raises:
         RuntimeError: an event loop is running in this thread.
     """
+    results: list[T] = []
+
+    async def keep_result() -> None:
+        results.append(await work)
+
+    main = keep_result()
     try:
-        return asyncio.run(work)
+        asyncio.run(main)
     finally:
-        work.close()  # refused above: nobody is going to await it
+        main.close()  # refused above: nobody is going to await them
+        work.close()
+    return results[0]
 
 
 async def finish(work: Coroutine[object, object, T]) -> T:

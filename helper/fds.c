@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,21 @@ const char *
 fds_side_name(enum fds_side side)
 {
 	return side == FDS_READ ? "read" : "write";
+}
+
+/* 0, or -1 with errno: a socket that is no stream of bytes. */
+static int
+check_stream(int fd)
+{
+	socklen_t length = sizeof(int);
+	int type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1)
+		return -1;
+	if (type == SOCK_STREAM)
+		return 0;
+	errno = EPROTOTYPE;
+	return -1;
 }
 
 int
@@ -47,7 +63,24 @@ fds_check(int fd, enum fds_side side)
 		errno = EISDIR;
 		return -1;
 	}
+	if (S_ISSOCK(st.st_mode) && side == FDS_READ)
+		return check_stream(fd);
 	return 0;
+}
+
+bool
+fds_feeds_itself(int in, int out)
+{
+	struct stat a, b;
+	off_t from = lseek(in, 0, SEEK_CUR), to = lseek(out, 0, SEEK_CUR);
+	int flags = fcntl(out, F_GETFL);
+
+	if (from == -1 || to == -1 || flags == -1 || fstat(in, &a) == -1 ||
+	    fstat(out, &b) == -1)
+		return false;
+	if (!S_ISREG(a.st_mode) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return false;
+	return from < a.st_size && ((flags & O_APPEND) || from < to);
 }
 
 enum fds_kind

@@ -17,12 +17,20 @@ const char *fds_side_name(enum fds_side side);
 
 /*
  * Whether fd can be read, or written. 0, or -1 with errno: EBADF (not open,
- * or not open for that direction), EISDIR, or what fcntl(2) or fstat(2) say.
+ * or not open for that direction), EISDIR, EPROTOTYPE (a socket of messages to
+ * be read: what of a message finds no room in a buffer would be lost), or what
+ * fcntl(2) or fstat(2) say.
  */
 int fds_check(int fd, enum fds_side side);
 
 /* What fd is; FDS_OTHER if that cannot be told. */
 enum fds_kind fds_kind(int fd);
+
+/*
+ * Whether two descriptors are one regular file, and reading on would come to
+ * what is written: it would have no end.
+ */
+bool fds_feeds_itself(int in, int out);
 
 /*
  * Close every descriptor above 2 but those in keep, which is reordered.

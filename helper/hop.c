@@ -117,6 +117,11 @@ broken(struct hop *h, uint64_t now)
 	}
 	h->phase = HOP_DRAINING;
 	h->drain_until = drain == CLOCK_NEVER ? CLOCK_NEVER : now + drain;
+	/* One drain for all of a chain: it began where the first reader left.
+	 */
+	if (h->next != NULL && h->next->broken_pipe &&
+	    h->next->drain_until < h->drain_until)
+		h->drain_until = h->next->drain_until;
 }
 
 /* Begin with an engine; end the hop if that cannot be. */
@@ -163,10 +168,12 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
 {
 	const struct engine *engine = &move_copy;
 	const struct stream was = h->stream;
+	const struct hop *next = h->next;
 
 	*h = (struct hop){
 		.index = index,
 		.opts = opts,
+		.next = next,
 		.stream = {
 			.in = was.in,
 			.out = was.out,
@@ -294,7 +301,9 @@ hop_step(struct hop *h, const struct pollfd ends[2], uint64_t now)
 		/* Input that is there, its end included, is served first. */
 		output = output && h->wait == HOP_STARVED && !input;
 		stop_waiting(h, now);
-		if (output)
+		if (output && h->stream.out_kind == FDS_TERMINAL)
+			fail(h, EIO, fds_side_name(FDS_WRITE), now);
+		else if (output)
 			broken(h, now);
 		else
 			flow(h);

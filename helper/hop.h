@@ -24,6 +24,7 @@ enum hop_wait { HOP_READY, HOP_STARVED, HOP_BLOCKED };
 struct hop {
 	int index;
 	const struct options *opts;
+	const struct hop *next; /* of a chain; NULL: the last, or no chain */
 	const struct engine *engine;
 	struct stream stream;
 	bool half_close; /* out is a socket in use */
@@ -45,11 +46,11 @@ struct hop {
 };
 
 /*
- * Begin with the two descriptors and was_nonblock in stream; the descriptors
- * are the hop's from here on. out_shared: other hops use the same output, so
- * that its end of file, if it is a socket, takes a shutdown(2). Nothing moves
- * yet. A hop that its engine cannot serve has ended when this returns, with
- * error set.
+ * Begin with next set, and the two descriptors and was_nonblock in stream; the
+ * descriptors are the hop's from here on. out_shared: other hops use the same
+ * output, so that its end of file, if it is a socket, takes a shutdown(2).
+ * Nothing moves yet. A hop that its engine cannot serve has ended when this
+ * returns, with error set.
  */
 void hop_start(struct hop *, int index, const struct options *, bool out_shared,
     uint64_t now);

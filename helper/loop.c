@@ -122,8 +122,10 @@ loop_wait(int fd, short events, uint64_t deadline)
 	} while (n <= 0);
 	if (signalled(&fds[1]))
 		return LOOP_SIGNALLED;
-	if (events == POLLOUT && (fds[0].revents & GONE))
+	if (events == POLLOUT && (fds[0].revents & GONE)) {
+		errno = EPIPE;
 		return LOOP_ORPHANED;
+	}
 	return LOOP_DONE;
 }
 
@@ -235,8 +237,10 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 	}
 	if (signalled(&fds[0]))
 		return LOOP_SIGNALLED;
-	if (fds[1].revents & GONE)
+	if (fds[1].revents & GONE) {
+		errno = EPIPE;
 		return LOOP_ORPHANED;
+	}
 	now = clock_now();
 	for (i = 0; i < nhops; i++)
 		hop_step(&hops[i], &fds[2 + 2 * i], now);

@@ -13,7 +13,7 @@
 
 enum loop_result {
 	LOOP_DONE,      /* every hop has ended */
-	LOOP_ORPHANED,  /* the reader of the status records has gone */
+	LOOP_ORPHANED,  /* no reader of the records, or no way to it (errno) */
 	LOOP_SIGNALLED, /* loop_die ends by it */
 	LOOP_LATE,      /* the deadline of loop_wait has passed */
 	LOOP_FAILED     /* poll(2) failed (errno) */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 #include "move.h"
 #include "fault.h"
 
-#define TERMINAL_ROOM 128 /* bytes */
+#define TERMINAL_ROOM 32 /* bytes */
 
 static enum move_result
 failed(struct stream *s, enum fds_side side)
@@ -160,6 +161,12 @@ set_nonblock(struct stream *s)
 static enum move_result
 copy_attach(struct stream *s)
 {
+	/*
+	 * What a read has no room for of a packet is lost (O_DIRECT, pipe(2)),
+	 * and the reading end does not tell that it carries packets.
+	 */
+	if (s->in_kind == FDS_FIFO && s->limit < PIPE_BUF)
+		s->limit = PIPE_BUF;
 	s->buffer = malloc(s->limit);
 	if (s->buffer == NULL)
 		return failed(s, FDS_READ);
@@ -206,8 +213,8 @@ copy_fill(struct stream *s)
 /*
  * How much a write may take without blocking; -1 with errno. A terminal that
  * polls writable has room for 256 bytes (WAKEUP_CHARS of Linux's n_tty), and
- * half of it suffices where each newline becomes two. Its flags are not
- * touched: a shell reads from the same open file.
+ * one may become eight on the way, as a tab does. Its flags are not touched: a
+ * shell reads from the same open file.
  */
 static ssize_t
 copy_room(struct stream *s)

@@ -68,6 +68,14 @@ take_drain(struct options *opts, const char *argument)
 }
 
 static int
+take_chain(struct options *opts, const char *argument)
+{
+	(void)argument;
+	opts->chain = true;
+	return 0;
+}
+
+static int
 take_status_fd(struct options *opts, const char *argument)
 {
 	long long fd;
@@ -131,6 +139,8 @@ const struct optable_row optable[] = {
 	    "auto, splice or copy", take_engine, "how bytes move [auto]" },
 	{ 'd', ARGV_AND_JOB, "drain", "SECONDS|forever", "seconds, or forever",
 	    take_drain, "once nobody reads, discard so long [0.25]" },
+	{ 'C', ARGV_AND_JOB, "chain", NULL, NULL, take_chain,
+	    "hops are one pipeline, and drain as one" },
 	{ 's', ARGV_ONLY, "status-fd", "FD", "the number of a descriptor",
 	    take_status_fd, "write status records there" },
 	{ 'p', ARGV_AND_JOB, "progress", "SECONDS", "seconds, at least 0.001",

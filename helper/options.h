@@ -29,8 +29,9 @@ struct options {
 	enum pipe_policy pipe_policy;
 	int pipe_size; /* bytes, with PIPE_AT_START */
 	enum engine_choice engine;
-	uint64_t drain_ns;    /* CLOCK_NEVER: no limit */
-	int status_fd;        /* -1: none */
+	bool chain;        /* each hop is fed by the reader of the one before */
+	uint64_t drain_ns; /* CLOCK_NEVER: no limit */
+	int status_fd;     /* -1: none */
 	uint64_t progress_ns; /* CLOCK_NEVER: off */
 	bool ignore_interrupts;
 	int control_fd;   /* -1: none, and there are hops */

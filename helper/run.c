@@ -66,6 +66,12 @@ run_check(const struct options *opts)
 			return refuse(opts, hop->in, fds_side_name(FDS_READ));
 		if (fds_check(hop->out, FDS_WRITE) == -1)
 			return refuse(opts, hop->out, fds_side_name(FDS_WRITE));
+		if (fds_feeds_itself(hop->in, hop->out)) {
+			complain("descriptors %d and %d: "
+				 "input file is output file",
+			    hop->in, hop->out);
+			return give_up(opts, EINVAL);
+		}
 	}
 	return EX_OK;
 }
@@ -222,9 +228,11 @@ pump(const struct options *opts, struct hop *hops)
 		error = complain_hops(opts, hops);
 	if (result != LOOP_ORPHANED)
 		sending = send_rest(opts, hops, error);
+	if (sending == LOOP_ORPHANED)
+		error = errno;
 	if (result == LOOP_ORPHANED || sending == LOOP_ORPHANED) {
-		complain("descriptor %d (status): the reader has gone",
-		    opts->status_fd);
+		complain("descriptor %d (status): %s", opts->status_fd,
+		    strerror(error));
 		return EX_TEMPFAIL;
 	}
 	/* One more while the records find no room: they are given up. */
@@ -247,6 +255,8 @@ run(const struct options *opts, struct hop *hops)
 	    opts->status_fd == STDERR_FILENO)
 		complain_mute();
 	now = clock_now();
+	for (i = 0; opts->chain && i + 1 < opts->nhops; i++)
+		hops[i].next = &hops[i + 1];
 	for (i = 0; i < opts->nhops; i++)
 		hop_start(&hops[i], (int)i, opts,
 		    count_uses(opts, opts->hops[i].out, opts->nhops) > 1, now);

@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <asm/termbits.h>
 #include <sys/mman.h>
 #endif
@@ -117,6 +118,9 @@ static const struct allowed allowlist[] = {
 #ifdef TCGETS2
 	{ SCMP_SYS(ioctl), 1, TCGETS2 },
 #endif
+	{ SCMP_SYS(lseek), 2, SEEK_CUR },
+	{ SCMP_SYS(_llseek), 4, SEEK_CUR },
+	{ SCMP_SYS(getsockopt), 2, SO_TYPE },
 	{ SCMP_SYS(shutdown), ANY_ARGUMENT, 0 },
 	{ SCMP_SYS(close), ANY_ARGUMENT, 0 },
 	/* the next job */

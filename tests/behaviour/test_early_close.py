@@ -25,6 +25,15 @@ def test_yes_head() -> None:
     assert hop.bytes_read == hop.bytes_written + hop.bytes_discarded
 
 
+def test_one_drain_serves_the_whole_pipeline() -> None:
+    began = time.monotonic()
+    pipeline = command("yes") | cat() | cat() | cat() | cat() | command("head", "-1")
+    result = pipeline.run_sync(context=ExecutionContext(pump=PumpOptions(drain=0.5)))
+    assert 0.4 < time.monotonic() - began < 1.2
+    assert result.ok
+    assert statuses(result) == [-13, -13, -13, -13, -13, 0]
+
+
 def test_a_finite_producer_keeps_its_exit_code() -> None:
     zeros = command("head", "-c", 50_000_000, "/dev/zero")
     result = (zeros | command("head", "-c", 10)).run_sync(

@@ -7,6 +7,8 @@ fd.py fill FD                    fill what room a pipe has left with blanks
 fd.py seek FD OFFSET             move a file offset
 fd.py shutdown FD                end the sending side of a socket
 fd.py packets FD                 print each packet of a socket, a line each
+fd.py packet-pipe FD -- COMMAND...  run COMMAND with a pipe in packet mode at FD
+                                 that holds five packets of 1000 bytes
 fd.py sample COUNT               print COUNT bytes of a fixed random stream
 fd.py pairs [--seqpacket|--pty] A:B... -- COMMAND...
                                  run COMMAND with stream sockets, or packet
@@ -67,6 +69,17 @@ def packets(descriptor: str) -> None:
     with socket.socket(fileno=os.dup(int(descriptor))) as sock:
         while packet := sock.recv(65536):
             print(repr(packet.decode()), flush=True)
+
+
+def packet_pipe(descriptor: str, separator: str, *command: str) -> None:
+    assert separator == "--"
+    reader, writer = os.pipe2(os.O_DIRECT)
+    for _ in range(5):
+        os.write(writer, bytes(1000))
+    os.close(writer)
+    os.dup2(reader, int(descriptor))
+    os.close(reader)
+    run(list(command))
 
 
 def sample(count: str) -> None:
@@ -137,6 +150,7 @@ COMMANDS = {
     "seek": seek,
     "shutdown": shutdown,
     "packets": packets,
+    "packet-pipe": packet_pipe,
     "sample": sample,
     "pairs": pairs,
     "pty": pty,
