@@ -1,6 +1,9 @@
 #!/usr/bin/env bats
 # Inputs of which a plain read would lose something, or find no end.
 
+# shellcheck disable=SC2094 # one file on both sides is the point
+# shellcheck disable=SC2154 # run sets stderr
+
 load common
 
 @test "a socket of messages is refused as an input" {
@@ -35,7 +38,6 @@ END
 }
 
 @test "a file that would feed itself is refused" {
-    local before after
     echo data >file
     run -71 --separate-stderr pump 0 101 <file 101>>file
     [[ $stderr == *'descriptors 0 and 101: input file is output file'* ]]
