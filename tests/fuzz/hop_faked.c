@@ -1,0 +1,13 @@
+/*
+ * Copyright (c) 2026 The cuprum-pump authors
+ * SPDX-License-Identifier: ISC
+ *
+ * The code under test, with the fakes in the place of system calls.
+ */
+#include "config.h"
+
+#include "hop_world.h"
+
+#include "../../helper/fds.c"
+#include "../../helper/move.c"
+#include "../../helper/hop.c"
