@@ -14,6 +14,7 @@
 #endif
 #include <sys/resource.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 #ifdef HAVE_SECCOMP
@@ -80,69 +81,73 @@ sandbox_shed(const struct options *opts)
 
 #define ANY_ARGUMENT (-1)
 
-/* A system call, and the one value it may have in one argument. */
+/* All of an argument that is an int: the rest of a register may be anything. */
+#define WHOLE UINT32_MAX
+
+/* A system call, and what one of its arguments must be, where mask is set. */
 struct allowed {
 	int call;
 	int argument; /* its number, or ANY_ARGUMENT */
+	scmp_datum_t mask;
 	scmp_datum_t value;
 };
 
 static const struct allowed allowlist[] = {
 	/* moving bytes, and waiting to */
-	{ SCMP_SYS(read), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(write), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(splice), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(poll), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(ppoll), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(ppoll_time64), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(restart_syscall), ANY_ARGUMENT, 0 },
+	{ SCMP_SYS(read), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(write), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(splice), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(poll), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(ppoll), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(ppoll_time64), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(restart_syscall), ANY_ARGUMENT, 0, 0 },
 	/* looking at descriptors, their flags and sizes, and closing them */
-	{ SCMP_SYS(fcntl), 1, F_GETFL },
-	{ SCMP_SYS(fcntl), 1, F_SETFL },
-	{ SCMP_SYS(fcntl), 1, F_SETFD },
-	{ SCMP_SYS(fcntl), 1, F_DUPFD_CLOEXEC },
-	{ SCMP_SYS(fcntl), 1, F_GETPIPE_SZ },
-	{ SCMP_SYS(fcntl), 1, F_SETPIPE_SZ },
-	{ SCMP_SYS(fcntl64), 1, F_GETFL },
-	{ SCMP_SYS(fcntl64), 1, F_SETFL },
-	{ SCMP_SYS(fcntl64), 1, F_SETFD },
-	{ SCMP_SYS(fcntl64), 1, F_DUPFD_CLOEXEC },
-	{ SCMP_SYS(fcntl64), 1, F_GETPIPE_SZ },
-	{ SCMP_SYS(fcntl64), 1, F_SETPIPE_SZ },
-	{ SCMP_SYS(fstat), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(fstat64), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH },
-	{ SCMP_SYS(statx), 2, AT_EMPTY_PATH },
+	{ SCMP_SYS(fcntl), 1, WHOLE, F_GETFL },
+	{ SCMP_SYS(fcntl), 1, WHOLE, F_SETFL },
+	{ SCMP_SYS(fcntl), 1, WHOLE, F_SETFD },
+	{ SCMP_SYS(fcntl), 1, WHOLE, F_DUPFD_CLOEXEC },
+	{ SCMP_SYS(fcntl), 1, WHOLE, F_GETPIPE_SZ },
+	{ SCMP_SYS(fcntl), 1, WHOLE, F_SETPIPE_SZ },
+	{ SCMP_SYS(fcntl64), 1, WHOLE, F_GETFL },
+	{ SCMP_SYS(fcntl64), 1, WHOLE, F_SETFL },
+	{ SCMP_SYS(fcntl64), 1, WHOLE, F_SETFD },
+	{ SCMP_SYS(fcntl64), 1, WHOLE, F_DUPFD_CLOEXEC },
+	{ SCMP_SYS(fcntl64), 1, WHOLE, F_GETPIPE_SZ },
+	{ SCMP_SYS(fcntl64), 1, WHOLE, F_SETPIPE_SZ },
+	{ SCMP_SYS(fstat), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(fstat64), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH },
+	{ SCMP_SYS(statx), 2, AT_EMPTY_PATH, AT_EMPTY_PATH },
 	/* isatty(3), by either name that C libraries know */
-	{ SCMP_SYS(ioctl), 1, TCGETS },
+	{ SCMP_SYS(ioctl), 1, WHOLE, TCGETS },
 #ifdef TCGETS2
-	{ SCMP_SYS(ioctl), 1, TCGETS2 },
+	{ SCMP_SYS(ioctl), 1, WHOLE, TCGETS2 },
 #endif
-	{ SCMP_SYS(lseek), 2, SEEK_CUR },
-	{ SCMP_SYS(_llseek), 4, SEEK_CUR },
-	{ SCMP_SYS(getsockopt), 2, SO_TYPE },
-	{ SCMP_SYS(shutdown), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(close), ANY_ARGUMENT, 0 },
+	{ SCMP_SYS(lseek), 2, WHOLE, SEEK_CUR },
+	{ SCMP_SYS(_llseek), 4, WHOLE, SEEK_CUR },
+	{ SCMP_SYS(getsockopt), 2, WHOLE, SO_TYPE },
+	{ SCMP_SYS(shutdown), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(close), ANY_ARGUMENT, 0, 0 },
 	/* the next job */
-	{ SCMP_SYS(recvmsg), ANY_ARGUMENT, 0 },
+	{ SCMP_SYS(recvmsg), ANY_ARGUMENT, 0, 0 },
 	/* memory for the heap: never executable, never a file's */
-	{ SCMP_SYS(brk), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(mmap), 2, PROT_READ | PROT_WRITE },
-	{ SCMP_SYS(mmap2), 2, PROT_READ | PROT_WRITE },
-	{ SCMP_SYS(munmap), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(mremap), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(madvise), ANY_ARGUMENT, 0 },
+	{ SCMP_SYS(brk), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(mmap), 2, WHOLE, PROT_READ | PROT_WRITE },
+	{ SCMP_SYS(mmap2), 2, WHOLE, PROT_READ | PROT_WRITE },
+	{ SCMP_SYS(munmap), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(mremap), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(madvise), ANY_ARGUMENT, 0, 0 },
 	/* time, where the vDSO does not serve */
-	{ SCMP_SYS(clock_gettime), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(clock_gettime64), ANY_ARGUMENT, 0 },
+	{ SCMP_SYS(clock_gettime), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(clock_gettime64), ANY_ARGUMENT, 0, 0 },
 	/* signals, and the end */
-	{ SCMP_SYS(rt_sigreturn), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(sigreturn), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(rt_sigaction), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(rt_sigprocmask), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(getpid), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(gettid), ANY_ARGUMENT, 0 },
-	{ SCMP_SYS(exit_group), ANY_ARGUMENT, 0 },
+	{ SCMP_SYS(rt_sigreturn), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(sigreturn), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(rt_sigaction), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(rt_sigprocmask), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(getpid), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(gettid), ANY_ARGUMENT, 0, 0 },
+	{ SCMP_SYS(exit_group), ANY_ARGUMENT, 0, 0 },
 };
 
 /* 0, or a negated errno, as libseccomp has it. */
@@ -153,7 +158,8 @@ allow(scmp_filter_ctx filter, const struct allowed *a)
 
 	if (a->argument == ANY_ARGUMENT)
 		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, a->call, 0);
-	compare = SCMP_CMP((unsigned int)a->argument, SCMP_CMP_EQ, a->value);
+	compare = SCMP_CMP((unsigned int)a->argument, SCMP_CMP_MASKED_EQ,
+	    a->mask, a->value);
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, a->call, 1,
 	    &compare);
 }
@@ -163,7 +169,7 @@ static int
 allow_raise(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	    SCMP_A0(SCMP_CMP_MASKED_EQ, WHOLE, (scmp_datum_t)getpid()));
 }
 
 int
