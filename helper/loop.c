@@ -182,7 +182,8 @@ send_progress(const struct hop *hops, size_t nhops, int status_fd)
 
 /* The same for a person, all hops in one line. */
 static void
-show_progress(const struct hop *hops, size_t nhops, struct display *line)
+show_progress(const struct hop *hops, size_t nhops, struct display *line,
+    bool last)
 {
 	struct display_state sum = { 0 };
 	size_t i;
@@ -194,7 +195,7 @@ show_progress(const struct hop *hops, size_t nhops, struct display *line)
 		sum.starved += hops[i].wait == HOP_STARVED;
 		sum.blocked += hops[i].wait == HOP_BLOCKED;
 	}
-	display_draw(line, &sum, clock_now(), sum.live == 0);
+	display_draw(line, &sum, clock_now(), last);
 }
 
 /*
@@ -249,20 +250,16 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 
 static enum loop_result
 run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
-    uint64_t progress_ns)
+    uint64_t progress_ns, struct display *line)
 {
-	uint64_t deadline, now = clock_now(), due = CLOCK_NEVER;
-	struct display line = { .started = now };
-	bool watched = progress_ns != CLOCK_NEVER && status_fd == -1;
+	uint64_t deadline, now, due = CLOCK_NEVER;
 	enum loop_result result;
 	size_t unsent, live;
 
 	if (progress_ns != CLOCK_NEVER)
-		due = now + progress_ns;
+		due = line->started + progress_ns;
 	for (;;) {
 		result = report_ended(hops, nhops, status_fd, &unsent, &live);
-		if (watched && live == 0)
-			show_progress(hops, nhops, &line);
 		if (result != LOOP_DONE || unsent + live == 0)
 			return result;
 		deadline =
@@ -273,8 +270,8 @@ run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
 		now = clock_now();
 		if (now < due)
 			continue;
-		if (watched)
-			show_progress(hops, nhops, &line);
+		if (status_fd == -1)
+			show_progress(hops, nhops, line, false);
 		else
 			result = send_progress(hops, nhops, status_fd);
 		if (result != LOOP_DONE)
@@ -288,11 +285,15 @@ enum loop_result
 loop_run(struct hop *hops, size_t nhops, int status_fd, uint64_t progress_ns)
 {
 	struct pollfd *fds = calloc(2 + 2 * nhops, sizeof(*fds));
+	struct display line = { .started = clock_now() };
 	enum loop_result result;
 
 	if (fds == NULL)
 		return LOOP_FAILED;
-	result = run(fds, hops, nhops, status_fd, progress_ns);
+	result = run(fds, hops, nhops, status_fd, progress_ns, &line);
+	/* However it ended: what comes next begins on a line of its own. */
+	if (progress_ns != CLOCK_NEVER && status_fd == -1)
+		show_progress(hops, nhops, &line, true);
 	free(fds);
 	return result;
 }

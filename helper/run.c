@@ -25,6 +25,35 @@
 #include "fault.h"
 
 /*
+ * Whether to send a record again: there was no room, and now there may be.
+ * If not, *result is LOOP_DONE if it was sent, or why it was not.
+ */
+static bool
+try_again(enum status_result sent, int status_fd, enum loop_result *result)
+{
+	*result = LOOP_DONE;
+	if (sent == STATUS_FULL) {
+		*result = loop_wait(status_fd, POLLOUT, CLOCK_NEVER);
+		return *result == LOOP_DONE;
+	}
+	if (sent == STATUS_LOST)
+		*result = LOOP_ORPHANED;
+	return false;
+}
+
+enum loop_result
+run_send_end(int status_fd, int error)
+{
+	enum loop_result result;
+	enum status_result sent;
+
+	do
+		sent = status_end(status_fd, error);
+	while (try_again(sent, status_fd, &result));
+	return result;
+}
+
+/*
  * Nothing has moved and nothing will: close what the hops were to have, then
  * say why. EX_OSERR.
  */
@@ -37,7 +66,8 @@ give_up(const struct options *opts, int error)
 		(void)close(opts->hops[i].in);
 		(void)close(opts->hops[i].out);
 	}
-	(void)status_end(opts->status_fd, error);
+	if (run_send_end(opts->status_fd, error) == LOOP_SIGNALLED)
+		loop_die();
 	return EX_OSERR;
 }
 
@@ -120,23 +150,6 @@ claim_all(const struct options *opts, struct hop *hops, int *fd)
 	return 0;
 }
 
-/*
- * Whether to send a record again: there was no room, and now there may be.
- * If not, *result is LOOP_DONE if it was sent, or why it was not.
- */
-static bool
-try_again(enum status_result sent, int status_fd, enum loop_result *result)
-{
-	*result = LOOP_DONE;
-	if (sent == STATUS_FULL) {
-		*result = loop_wait(status_fd, POLLOUT, CLOCK_NEVER);
-		return *result == LOOP_DONE;
-	}
-	if (sent == STATUS_LOST)
-		*result = LOOP_ORPHANED;
-	return false;
-}
-
 /* The records that the loop has not sent, and "end". */
 static enum loop_result
 send_rest(const struct options *opts, const struct hop *hops, int error)
@@ -156,10 +169,7 @@ send_rest(const struct options *opts, const struct hop *hops, int error)
 	}
 	if (result != LOOP_DONE)
 		return result;
-	do
-		sent = status_end(opts->status_fd, error);
-	while (try_again(sent, opts->status_fd, &result));
-	return result;
+	return run_send_end(opts->status_fd, error);
 }
 
 /* Tell people which hops failed. The first one's errno; 0: none did. */

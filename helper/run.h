@@ -5,7 +5,14 @@
 #ifndef RUN_H
 #define RUN_H
 
+#include "loop.h"
 #include "options.h"
+
+/*
+ * Send the last record, however long it takes until there is room. LOOP_DONE,
+ * LOOP_ORPHANED, LOOP_SIGNALLED or LOOP_FAILED.
+ */
+enum loop_result run_send_end(int status_fd, int error);
 
 /*
  * See whether all descriptors are open for what they are to do. EX_OK, or

@@ -30,8 +30,8 @@ refuse(struct job *job, int error, const char *why)
 {
 	complain("job refused: %s", why);
 	job_close(job, 1);
-	if (job->nfds > 0)
-		(void)status_end(job->fds[0], error);
+	if (job->nfds > 0 && run_send_end(job->fds[0], error) == LOOP_SIGNALLED)
+		loop_die();
 	job_close(job, 0);
 }
 

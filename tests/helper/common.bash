@@ -6,7 +6,7 @@
 
 bats_require_minimum_version 1.5.0
 
-LIB=$BATS_TEST_DIRNAME/lib
+LIB=${BASH_SOURCE[0]%/*}/lib
 PUMP=${CUPRUM_PUMP:-$BATS_TEST_DIRNAME/../../build/helper/cuprum-pump}
 PYTHON=${PYTHON:-/usr/bin/python3}
 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-30}
@@ -120,6 +120,12 @@ with_pairs() {
 
 fd_tool() {
     "$PYTHON" -I "$LIB/fd.py" "$@" 3>&-
+}
+
+# Run a Python script (standard input) that may import the modules in lib.
+python_script() {
+    cat >script.py
+    PYTHONPATH=$LIB timeout -k 1 25 "$PYTHON" -s script.py "$@" 3>&-
 }
 
 # --- pipes ------------------------------------------------------------------

@@ -47,6 +47,29 @@ finish() {
     done
 }
 
+@test "a short transfer leaves the capacities alone to its end" {
+    local engine
+    for engine in $(engines); do
+        start_between_pipes -e "$engine"
+        send 1048575
+        finish_and_look 65536
+        start_between_pipes -e "$engine"
+        send 1
+        finish_and_look 65536
+    done
+}
+
+# See the capacities once more when the hop has ended.
+finish_and_look() {
+    close_writer in
+    expect_exit 0 "$PUMPING"
+    sizes_are "$1"
+    records status 'hop[0].errno == 0'
+    close_reader in
+    close_reader out
+    close_writer out
+}
+
 @test "auto does not shrink a pipe that is larger" {
     local engine
     for engine in $(engines); do
@@ -122,5 +145,42 @@ finish() {
         pump -z "$size" -s 100 <data >out 100>status
         cmp data out
         records status 'hop[0].written == 2000000' 'end.errno == 0'
+    done
+}
+
+# The user whose quota is filled: root has none, so another one; and a number
+# of our own, since other tests have their pipes too.
+as_user() {
+    if ((EUID == 0)); then
+        setpriv --reuid=64123 --clear-groups "$@"
+    else
+        "$@"
+    fi
+}
+
+@test "past the quota for pipes a refusal changes nothing but the speed" {
+    local engine option
+    chmod 711 .
+    for engine in $(engines); do
+        for option in auto 64K 1M; do
+            : >status
+            # shellcheck disable=SC2016 # for the inner shell
+            as_user timeout -k 1 20 "$PYTHON" -I "$LIB/fd.py" past-quota -- \
+                bash -eu -o pipefail -c '
+                    head -c 3000000 /dev/zero | {
+                        "$PYTHON" -I "$LIB/fd.py" pipe-size 0 >&101
+                        ! "$PYTHON" -I "$LIB/fd.py" pipe-size 0 65536 2>&102
+                        "$PUMP" -e "$1" -z "$2" -s 100 >&103 100>&100
+                        "$PYTHON" -I "$LIB/fd.py" pipe-size 0 >&101
+                    }' - "$engine" "$option" 3>&- 100>status 101>sizes \
+                102>refusal 103> >(wc -c >count)
+            # New pipes have two pages by then, and may not have more.
+            grep -q 'PermissionError' refusal
+            [[ $(<sizes) == 8192$'\n'8192 ]]
+            records status 'hop[0].written == 3000000' 'end.errno == 0'
+            eventually test -s count
+            (($(<count) == 3000000))
+            rm count
+        done
     done
 }

@@ -163,3 +163,113 @@ close_all() {
     kill -TERM "$PID"
     expect_exit 143
 }
+
+# --- at any moment ------------------------------------------------------------
+
+@test "TERM, HUP, INT and QUIT at any moment leave complete and right records" {
+    python_script >figures <<'END'
+import itertools
+import random
+import signal
+
+from harness import Pump, engines, expect, sample
+
+ROUNDS = 50
+chosen = random.Random()
+seed = chosen.randrange(1 << 32)
+chosen.seed(seed)
+print(f"random moments from seed {seed}")
+ending = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+sources = [sample(3_000_000, hop) for hop in range(3)]
+hit = dict.fromkeys(engines(), 0)
+for number, engine in itertools.product(range(ROUNDS), engines()):
+    which = ending[number % 4]
+    count = 1 + number % 3
+    # From before it has begun to well into the transfer; the readers are slow.
+    moment = chosen.uniform(0.0, 0.04) * count
+    pump = Pump(["-e", engine, "-b", str(chosen.randrange(1000, 70000))], count)
+    sent = False
+
+    def send(passed):
+        global sent
+        if not sent and passed >= moment:
+            sent = True
+            pump.send(which)
+
+    outcome = pump.run(sources[:count], slow=True, limit=10, meanwhile=send)
+    what = (seed, number, engine, moment, outcome)
+    outcome.check_prefix(sources[:count])
+    if not outcome.text:
+        # Before it had taken over the signals it was as any program.
+        expect(outcome.status == -which and not any(outcome.sinks), what)
+        continue
+    outcome.check_complete()
+    if outcome.status == 0:
+        expect(outcome.sinks == sources[:count], what)
+        continue
+    expect(outcome.status == -which, what)
+    expect(outcome.end.error == "EINTR", what)
+    for hop, sink, source in zip(outcome.hops, outcome.sinks, sources):
+        expect(hop.errno == 0 or hop.error == "EINTR", what)
+        # The last bytes may have gone through, and the end not been seen yet.
+        expect(hop.errno != 0 or sink == source, what)
+    hit[engine] += 1
+for engine, count in hit.items():
+    print(f"{engine}: {count} of {ROUNDS} signals came amid the hops")
+    expect(count >= ROUNDS // 2, "most came too early or too late to tell anything")
+END
+    sed 's/^/# /' figures >&3
+}
+
+@test "stopped and continued at any moment, it loses nothing" {
+    python_script <<'END'
+import random
+import signal
+
+from harness import Pump, engines, expect, sample
+
+sources = [sample(3_000_000, hop) for hop in range(2)]
+for engine in engines():
+    for _ in range(4):
+        pump = Pump(["-e", engine, "-p", "0.005"], 2)
+        turns = 0
+
+        def stop_or_go(passed):
+            global turns
+            if turns < 40 and passed > turns * 0.004:
+                pump.send(signal.SIGCONT if turns % 2 else signal.SIGSTOP)
+                turns += 1
+
+        outcome = pump.run(sources, slow=True, limit=10, meanwhile=stop_or_go)
+        outcome.check_complete()
+        expect(outcome.status == 0 and turns >= 20, (turns, outcome))
+        expect(outcome.sinks == sources, outcome)
+END
+}
+
+@test "PIPE at any moment, a hundred times, never ends it" {
+    python_script <<'END'
+import signal
+
+from harness import Pump, engines, expect, sample
+
+source = sample(3_000_000)
+for engine in engines():
+    pump = Pump(["-e", engine])
+    sent = 0
+
+    def send(_):
+        global sent
+        # Only then does it ignore it: until then it is as any program.
+        started = b"" if sent else open(f"/proc/{pump.pid}/status", "rb").read()
+        ignored = sent or int(started.split(b"SigIgn:")[1].split()[0], 16) & 1 << 12
+        if ignored and sent < 100:
+            pump.send(signal.SIGPIPE)
+            sent += 1
+
+    outcome = pump.run([source], slow=True, limit=10, meanwhile=send)
+    outcome.check_complete()
+    expect(outcome.status == 0 and sent == 100, (sent, outcome))
+    expect(outcome.sinks == [source], outcome)
+END
+}

@@ -14,6 +14,9 @@ fd.py pairs [--seqpacket|--pty] A:B... -- COMMAND...
                                  run COMMAND with stream sockets, or packet
                                  sockets, or a raw terminal and its master,
                                  at A and B
+fd.py past-quota -- COMMAND...   run COMMAND while this user's pipes take all the
+                                 memory that pipe(7) allows for them
+fd.py stop FD                    stop the output of a terminal, as ^S does
 fd.py pty FD -- COMMAND...       run COMMAND with a raw terminal at FD, and
                                  print what it writes there
 """
@@ -138,8 +141,33 @@ def pty(descriptor: str, separator: str, *command: str) -> None:
             os.write(1, chunk)
     except OSError:  # EIO: the last holder of the terminal has closed it
         pass
+    wait_for(child)
+
+
+def wait_for(child: int) -> None:
     _, status = os.waitpid(child, 0)
     sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def past_quota(separator: str, *command: str) -> None:
+    assert separator == "--"
+    with open("/proc/sys/fs/pipe-max-size") as limit:
+        size = int(limit.read())
+    kept = []  # a pipe at its limit has two pages, which nobody is refused
+    while size > 2 * os.sysconf("SC_PAGE_SIZE"):
+        kept.append(os.pipe())
+        try:
+            fcntl.fcntl(kept[-1][1], fcntl.F_SETPIPE_SZ, size)
+        except PermissionError:
+            size //= 2
+    child = os.fork()
+    if child == 0:
+        run(list(command))
+    wait_for(child)
+
+
+def stop(descriptor: str) -> None:
+    termios.tcflow(int(descriptor), termios.TCOOFF)
 
 
 COMMANDS = {
@@ -153,6 +181,8 @@ COMMANDS = {
     "packet-pipe": packet_pipe,
     "sample": sample,
     "pairs": pairs,
+    "past-quota": past_quota,
+    "stop": stop,
     "pty": pty,
 }
 
