@@ -40,7 +40,7 @@ END
     [[ $(head -c 1 screen.raw | od -An -c) == *'\r'* ]]
     (($(tr -d '\n' <screen.raw | tr '\r' '\n' | grep -c $'\e\\[K$') >= 3))
     # No line is wider than the narrowest usual terminal.
-    ! grep -E '.{84}' screen
+    run ! grep -E '.{84}' screen
 }
 
 @test "a transfer that is over before the first interval has one line" {

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # The process that serves jobs: how it starts, ends, and does not grow.
 
+# shellcheck disable=SC2030,SC2031,SC2154 # run sets them
+
 load common
 
 # --- the end ------------------------------------------------------------------
