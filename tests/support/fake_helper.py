@@ -17,7 +17,10 @@ import sys
 import time
 from pathlib import Path
 
-LONG = "buffer-size= pipe-size= engine= drain= status-fd= progress= ignore-interrupts"
+LONG = (
+    "buffer-size= pipe-size= engine= drain= status-fd= progress= "
+    "chain ignore-interrupts"
+)
 START = '{"event":"start","protocol":1,"version":"0.1.0","pid":1,"hops":1}\n'
 HOP = (
     '{"event":"hop","hop":0,"read":@moved,"written":@moved,"discarded":0,'
@@ -72,7 +75,7 @@ def main() -> int:
     if sys.argv[2] in {"-V", "--version"}:
         sys.stdout.write("cuprum-pump 0.1.0\nprotocol 1\nfeatures: -splice\n")
         return 0
-    options, operands = getopt.getopt(sys.argv[2:], "b:z:e:d:s:p:i", LONG.split())
+    options, operands = getopt.getopt(sys.argv[2:], "b:z:e:d:s:p:iC", LONG.split())
     status = next(int(v) for k, v in options if k in {"-s", "--status-fd"})
     source, target = (int(word) for word in operands)
     say(status, [START] if script["before"] is None else script["before"])
