@@ -1,232 +1,212 @@
-"""One cuprum-pump process: its command line and what it says on the status pipe.
-
-Nothing here waits: `StatusLog` is given bytes, from an event loop or from a
-blocking read.
-"""
+"""A cuprum-pump process: its command line, its work for one pipeline, its end."""
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import subprocess
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Protocol
 
 from cuprum._descriptors import Descriptor, make_pipe
-from cuprum._helper_backend import PROTOCOL
-from cuprum._hops import HopOutcome
-from cuprum.pump import HopReport
+from cuprum._process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import ExitStack
     from pathlib import Path
 
     from cuprum.pump import PumpOptions
 
-__all__ = ["EXIT_SECONDS", "Helper", "StatusError", "StatusLog", "start_helper"]
-
-_MAX_RECORD = 65536
-"""No record comes near this (they are at most PIPE_BUF); more is not a record."""
+__all__ = ["HelperProcess", "Job", "OwnHelper", "job_options"]
 
 _MAX_COMPLAINT = 4096
 """The helper's messages are one line; this is the most that we repeat."""
 
-EXIT_SECONDS = 1.0
-"""After ``end`` the helper has nothing left to do but exit."""
 
-_NS = 1e-9
-
-
-class StatusError(Exception):
-    """The status pipe carried something that is not the protocol we speak."""
-
-
-class Helper(NamedTuple):
-    """A helper that was started, and our ends of its two pipes."""
-
-    popen: subprocess.Popen[bytes]
-    status: Descriptor
-    complaints: Descriptor
-
-    def last_words(self) -> str:
-        """Return what it has said on standard error, to be put after a message."""
-        try:
-            said = os.read(self.complaints.fileno(), _MAX_COMPLAINT)
-        except BlockingIOError:
-            said = b""
-        text = " ".join(said.decode("utf-8", "replace").split())
-        return f" ({text})" if text else ""
+def job_options(options: PumpOptions) -> list[str]:
+    """Return ``options`` as the helper understands them, in argv or in a job."""
+    drain = "forever" if options.drain is None else f"{options.drain:.9f}"
+    return [
+        f"--buffer-size={options.buffer_size}",
+        f"--pipe-size={options.pipe_size}",
+        f"--engine={options.engine}",
+        f"--drain={drain}",
+        "--chain",
+    ]
 
 
-def start_helper(
-    path: Path,
-    options: PumpOptions,
-    pairs: Sequence[tuple[Descriptor, Descriptor]],
-    owner: ExitStack,
-) -> Helper:
-    """Start a helper for the hops that ``pairs`` (input, output) describe.
+class HelperProcess:
+    """A cuprum-pump that runs, and the pipe on which it complains.
 
     It ignores SIGINT and SIGQUIT: a stage that prints a summary when the terminal
-    sends it ^C is still heard by the next one. When the parent goes, so does the
-    status pipe's reader, and with it the helper.
+    sends it ^C is still heard by the next one.
 
     Args:
         path: the binary.
-        options: see `PumpOptions`.
-        pairs: descriptors that the helper inherits; they stay open here.
-        owner: closes our ends of the pipes; the process is the caller's.
+        arguments: its command line.
+        inherited: numbers of the descriptors that it gets.
+        cwd: its working directory; None inherits.
+
+    Attributes:
+        popen: the process.
 
     Raises:
         OSError: it cannot be started.
     """
-    status, complaints = make_pipe(owner), make_pipe(owner)
-    os.set_blocking(complaints.reader.fileno(), False)
-    drain = "forever" if options.drain is None else f"{options.drain:.9f}"
-    numbers = [end.fileno() for pair in pairs for end in pair]
-    popen = subprocess.Popen(
-        [
-            str(path),
-            f"--buffer-size={options.buffer_size}",
-            f"--pipe-size={options.pipe_size}",
-            f"--engine={options.engine}",
-            f"--drain={drain}",
-            f"--status-fd={status.writer.fileno()}",
-            "--ignore-interrupts",
-            "--chain",
-            *map(str, numbers),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=complaints.writer.fileno(),
-        pass_fds=(status.writer.fileno(), *numbers),
-    )
-    status.writer.close()
-    complaints.writer.close()
-    return Helper(popen, status.reader, complaints.reader)
+
+    def __init__(
+        self,
+        path: Path,
+        arguments: Sequence[str],
+        inherited: Sequence[int],
+        *,
+        cwd: str | None = None,
+    ) -> None:
+        with ExitStack() as stack:
+            complaints = make_pipe(stack)
+            os.set_blocking(complaints.reader.fileno(), False)
+            self.popen = subprocess.Popen(
+                [str(path), "--ignore-interrupts", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints.writer.fileno(),
+                pass_fds=inherited,
+                cwd=cwd,
+            )
+            complaints.writer.close()
+            stack.pop_all()
+        self._complaints: Descriptor = complaints.reader
+        self._watched: Process | None = None
+
+    def kill(self) -> None:
+        """Send SIGKILL unless it has been reaped."""
+        # Not Popen.kill, which reaps what has exited, and whose status we want.
+        if self.popen.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.popen.pid, signal.SIGKILL)
+
+    async def wait(self, owner: ExitStack) -> int:
+        """Wait on the event loop for the exit and return the status.
+
+        Args:
+            owner: of the watching, see `Process`.
+        """
+        if self._watched is None:
+            self._watched = Process(self.popen, owner)
+        return await self._watched.wait()
+
+    def last_words(self) -> str:
+        """Return what it has said on standard error, to be put after a message."""
+        try:
+            said = os.read(self._complaints.fileno(), _MAX_COMPLAINT)
+        except (BlockingIOError, ValueError):  # nothing there; or closed
+            said = b""
+        text = " ".join(said.decode("utf-8", "replace").split())
+        return f" ({text})" if text else ""
+
+    def reap(self) -> None:
+        """Kill it if it still runs, and wait: it is gone when this returns."""
+        self.kill()
+        self.popen.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Close what connects us to it."""
+        self._complaints.close()
 
 
-class StatusLog:
-    """What one helper has said so far.
+class Job(Protocol):
+    """A helper's work for one pipeline, and what one can do about it."""
+
+    @property
+    def status(self) -> Descriptor:
+        """Where its records are read."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """The helper's process number."""
+        ...
+
+    @property
+    def may_be_stale(self) -> bool:
+        """Whether the helper is an old one, which may have been about to leave."""
+        ...
+
+    def last_words(self) -> str:
+        """Return what the helper has said on standard error."""
+        ...
+
+    def kill(self) -> None:
+        """Send the helper SIGKILL."""
+        ...
+
+    async def end(self) -> int:
+        """Kill the helper if it still runs; return its exit status."""
+        ...
+
+    async def release(self) -> int | None:
+        """Leave the helper to itself once its ``end`` record has come.
+
+        Returns:
+            Its exit status; None if it has none because it serves on.
+        """
+        ...
+
+
+class OwnHelper:
+    """A helper started for one pipeline, which inherits the descriptors.
+
+    When the parent goes, so does the status pipe's reader, and with it the helper.
 
     Args:
-        hops: how many hops it was given.
+        path: the binary.
+        options: as `job_options` gives them.
+        numbers: the descriptors of the hops; they stay open here.
+        owner: closes our ends of the pipes and ends the process at the latest.
 
-    Attributes:
-        started: its ``start`` record has come.
-        ended: its ``end`` record has come, the last one.
-        outcomes: ends of hops by index, in the order in which they came.
-        errno: the error of the ``end`` record; 0 if all went well.
+    Raises:
+        OSError: it cannot be started.
     """
 
-    def __init__(self, hops: int) -> None:
-        self.started = False
-        self.ended = False
-        self.outcomes: dict[int, HopOutcome] = {}
-        self.errno = 0
-        self._hops = hops
-        self._partial = b""
+    may_be_stale = False
 
-    def feed(self, data: bytes) -> None:
-        """Take in what was read from the status pipe.
-
-        Unknown events and members are ignored, as the protocol asks.
-
-        Raises:
-            StatusError: this is not the protocol, or not the one that we speak.
-        """
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
-            self._record(line)
-        if len(self._partial) > _MAX_RECORD:
-            raise StatusError(f"a record of more than {_MAX_RECORD} bytes")
-
-    def _record(self, line: bytes) -> None:
-        if len(line) > _MAX_RECORD:
-            raise StatusError(f"a record of more than {_MAX_RECORD} bytes")
-        try:
-            value: object = json.loads(line)
-        except (ValueError, RecursionError):
-            raise StatusError(f"not a record: {line[:80]!r}") from None
-        if not isinstance(value, dict):
-            raise StatusError(f"not a record: {line[:80]!r}")
-        record = _Record(cast("dict[str, object]", value))
-        match record.text("event"):
-            case "start":
-                self._on_start(record)
-            case "hop":
-                self._on_hop(record)
-            case "end":
-                self._on_end(record)
-            case _:
-                pass
-
-    def _on_start(self, record: _Record) -> None:
-        protocol = record.count("protocol")
-        if protocol != PROTOCOL:
-            raise StatusError(f"protocol {protocol}, not {PROTOCOL}")
-        self.started = True
-
-    def _on_hop(self, record: _Record) -> None:
-        hop = record.count("hop")
-        if not self.started or hop >= self._hops or hop in self.outcomes:
-            raise StatusError(f"an unexpected record of hop {hop}")
-        report = HopReport(
-            bytes_read=record.count("read"),
-            bytes_written=record.count("written"),
-            bytes_discarded=record.count("discarded"),
-            engine=record.text("engine"),
-            broken_pipe=record.flag("broken_pipe"),
-            drain=record.drain(),
-            elapsed=record.count("elapsed_ns") * _NS,
-            waited_for_input=record.count("wait_input_ns") * _NS,
-            waited_for_output=record.count("wait_output_ns") * _NS,
+    def __init__(
+        self,
+        path: Path,
+        options: Sequence[str],
+        numbers: Sequence[int],
+        owner: ExitStack,
+    ) -> None:
+        status = make_pipe(owner)
+        self._owner = owner
+        self.status = status.reader
+        self.process = HelperProcess(
+            path,
+            [
+                *options,
+                f"--status-fd={status.writer.fileno()}",
+                *map(str, numbers),
+            ],
+            [status.writer.fileno(), *numbers],
         )
-        if report.bytes_read != report.bytes_written + report.bytes_discarded:
-            raise StatusError(f"the counts of hop {hop} do not add up")
-        self.outcomes[hop] = HopOutcome(report, record.count("errno"), record.side())
+        owner.callback(self.process.reap)
+        status.writer.close()
+        self.pid = self.process.popen.pid
 
-    def _on_end(self, record: _Record) -> None:
-        self.errno = record.count("errno")
-        if self.started and not self.errno and len(self.outcomes) < self._hops:
-            raise StatusError("an end without the end of every hop")
-        self.ended = True
+    def last_words(self) -> str:
+        """See `Job`."""
+        return self.process.last_words()
 
+    def kill(self) -> None:
+        """See `Job`."""
+        self.process.kill()
 
-class _Record:
-    """A record's members, each with the type that the protocol gives it."""
+    async def end(self) -> int:
+        """See `Job`."""
+        self.kill()
+        return await self.process.wait(self._owner)
 
-    def __init__(self, members: dict[str, object]) -> None:
-        self._members = members
-
-    def count(self, name: str) -> int:
-        value = self._members.get(name)
-        if type(value) is not int or value < 0:
-            raise self._bad(name)
-        return value
-
-    def text(self, name: str) -> str:
-        value = self._members.get(name)
-        if not isinstance(value, str):
-            raise self._bad(name)
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self._members.get(name)
-        if not isinstance(value, bool):
-            raise self._bad(name)
-        return value
-
-    def drain(self) -> Literal["eof", "timeout", "closed"] | None:
-        for drain in ("eof", "timeout", "closed", None):
-            if self._members.get("drain") == drain:
-                return drain
-        raise self._bad("drain")
-
-    def side(self) -> Literal["read", "write"] | None:
-        for side in ("read", "write", None):
-            if self._members.get("side") == side:
-                return side
-        raise self._bad("side")
-
-    def _bad(self, name: str) -> StatusError:
-        return StatusError(f"a record with {name} {self._members.get(name)!r}")
+    async def release(self) -> int | None:
+        """See `Job`: it exits, and its status is to agree with its records."""
+        return await self.process.wait(self._owner)

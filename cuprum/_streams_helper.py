@@ -11,12 +11,9 @@ from contextlib import ExitStack
 
 from cuprum._descriptors import CHUNK_SIZE, duplicate, require_posix
 from cuprum._helper_backend import require_helper
-from cuprum._helper_process import (
-    EXIT_SECONDS,
-    StatusError,
-    StatusLog,
-    start_helper,
-)
+from cuprum._helper_process import OwnHelper, job_options
+from cuprum._helper_pump import EXIT_SECONDS
+from cuprum._status_log import StatusError, StatusLog
 from cuprum.pump import PumpError, PumpOptions, PumpUnavailableError
 
 if sys.platform != "win32":
@@ -58,7 +55,8 @@ def helper_pump_stream(
         # Duplicates, for the numbers given may be those of standard streams, which
         # in the helper are others.
         pair = (duplicate(reader_fd, stack), duplicate(writer_fd, stack))
-        helper = start_helper(path, options, [pair], stack)
+        numbers = [end.fileno() for end in pair]
+        helper = OwnHelper(path, job_options(options), numbers, stack)
         try:
             for end in pair:
                 end.close()
@@ -67,8 +65,8 @@ def helper_pump_stream(
             ):
                 log.feed(data)
             if not log.ended:
-                helper.popen.kill()
-            exit_status = helper.popen.wait(EXIT_SECONDS)
+                helper.kill()
+            exit_status = helper.process.popen.wait(EXIT_SECONDS)
         except StatusError as error:
             message = f"cuprum-pump reported {error}"
             if not log.started:
@@ -76,9 +74,6 @@ def helper_pump_stream(
             raise PumpError(errno.EPROTO, message) from None
         except subprocess.TimeoutExpired:
             exit_status = 0  # that it would not go says nothing of the data
-        finally:
-            helper.popen.kill()
-            helper.popen.wait()
         return _bytes_written(log, exit_status, helper.last_words())
 
 

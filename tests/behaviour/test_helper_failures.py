@@ -107,8 +107,11 @@ def test_a_stopped_helper_does_not_outlive_a_timeout(tmp_path: Path) -> None:
     assert not any(is_alive(pid) for pid in striker.hit)
 
 
-@pytest.mark.usefixtures("forced")
-def test_one_helper_for_each_pipeline_and_none_left() -> None:
+def test_one_helper_for_each_pipeline_and_none_left(
+    forced: pytest.MonkeyPatch,
+) -> None:
+    forced.setenv("CUPRUM_PUMP_WARM", "0")
+
     async def main() -> set[int]:
         run = asyncio.create_task((sleep(0.4) | cat() | cat()).run())
         await asyncio.to_thread(

@@ -1,10 +1,11 @@
 """A helper that moves data well and reports it in whatever way a test asks for.
 
-Run as ``fake_helper.py SCRIPT [OPTION]... IN OUT ...`` in the helper's place. SCRIPT
-is a JSON file: {"before": [...], "after": [...], "exit": N}. Each text of a list is
-written to the status descriptor as it is, in one ``write``; each number is slept.
-In texts, ``@moved`` is the number of bytes of the first hop. A missing "before"
-stands for a proper start record; with "after" missing no byte is touched.
+Run as ``fake_helper.py SCRIPT [OPTION]... IN OUT ...`` in the helper's place, or with
+``--control-fd``, where it serves one job and leaves. SCRIPT is a JSON file:
+{"before": [...], "after": [...], "exit": N}. Each text of a list is written to the
+status descriptor as it is, in one ``write``; each number is slept. In texts,
+``@moved`` is the number of bytes of the first hop. A missing "before" stands for a
+proper start record; with "after" missing no byte is touched.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import getopt
 import json
 import os
 import shlex
+import socket
 import sys
 import time
 from pathlib import Path
 
 LONG = (
-    "buffer-size= pipe-size= engine= drain= status-fd= progress= "
-    "chain ignore-interrupts"
+    "buffer-size= pipe-size= engine= drain= status-fd= progress= tap= "
+    "chain ignore-interrupts control-fd= idle-timeout="
 )
 START = '{"event":"start","protocol":1,"version":"0.1.0","pid":1,"hops":1}\n'
 HOP = (
@@ -76,8 +78,13 @@ def main() -> int:
         sys.stdout.write("cuprum-pump 0.1.0\nprotocol 1\nfeatures: -splice\n")
         return 0
     options, operands = getopt.getopt(sys.argv[2:], "b:z:e:d:s:p:iC", LONG.split())
-    status = next(int(v) for k, v in options if k in {"-s", "--status-fd"})
-    source, target = (int(word) for word in operands)
+    named = {name.lstrip("-"): value for name, value in options}
+    if "control-fd" in named:
+        with socket.socket(fileno=int(named["control-fd"])) as control:
+            _, (status, source, target), _, _ = socket.recv_fds(control, 4096, 3)
+    else:
+        status = int(named.get("status-fd") or named["s"])
+        source, target = (int(word) for word in operands)
     say(status, [START] if script["before"] is None else script["before"])
     if script["after"] is not None:
         say(status, script["after"], move(source, target))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cuprum._helper_pool import close_pool
 from tests.support.processes import adopt_orphans, child_pids, describe, end_and_reap
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def leak_guard() -> Iterator[None]:
     descriptors = open_descriptors()
     with noted_tasks() as pending:
         yield
+    close_pool()  # idle helpers are no leak: they leave by themselves
     leaks = [*pending, *leaked_threads(threads), *leaked_descriptors(descriptors)]
     while strays := child_pids() - children:  # ending one may orphan others
         leaks.extend(f"child {describe(pid)}" for pid in sorted(strays))
