@@ -37,18 +37,29 @@ from cuprum.context import (
 )
 from cuprum.helper import is_helper_available
 from cuprum.program import Program
-from cuprum.pump import HopReport, PumpError, PumpOptions, PumpUnavailableError
+from cuprum.pump import (
+    HopReport,
+    PumpError,
+    PumpOptions,
+    PumpUnavailableError,
+    Tap,
+    TapError,
+    TapReport,
+)
 from cuprum.sh import (
     CommandResult,
     ExecutionContext,
     IOOptions,
+    PartialOutput,
     Pipeline,
     PipelineResult,
+    Redirect,
     RunOutputOptions,
     SafeCmd,
     SafeCmdBuilder,
     StdinInput,
     TimeoutExpired,
+    partial_output,
 )
 
 PACKAGE_NAME = "cuprum"
@@ -74,6 +85,7 @@ __all__ = [
     "ForbiddenProgramError",
     "HopReport",
     "IOOptions",
+    "PartialOutput",
     "Pipeline",
     "PipelineResult",
     "Program",
@@ -83,17 +95,22 @@ __all__ = [
     "PumpError",
     "PumpOptions",
     "PumpUnavailableError",
+    "Redirect",
     "RunOutputOptions",
     "SafeCmd",
     "SafeCmdBuilder",
     "ScopeConfig",
     "StdinInput",
+    "Tap",
+    "TapError",
+    "TapReport",
     "TimeoutExpired",
     "UnknownProgramError",
     "current_context",
     "get_context",
     "is_helper_available",
     "merge_env_overlays",
+    "partial_output",
     "resolve_env",
     "scoped",
     "sh",

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cuprum._descriptors import make_pipe
+from cuprum._files import open_output
+from cuprum._options import Redirect
+from cuprum._output import Output
 from cuprum._process import Process
 from cuprum._results import CommandResult
-from cuprum._stdio import Output
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Sequence
     from contextlib import ExitStack
-    from typing import IO
 
     from cuprum._command import SafeCmd
     from cuprum._descriptors import Descriptor
-    from cuprum._plan import RunPlan
+    from cuprum._plan import RunPlan, StreamPlan
 
-__all__ = ["Child", "output_tasks", "spawn_child", "wait_all"]
+__all__ = ["Child", "Outlet", "spawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,16 @@ class Child:
     stdout: Output | None
     stderr: Output | None
 
-    def result(self) -> CommandResult:
+    @property
+    def outputs(self) -> list[Output]:
+        """What is read of it."""
+        return [out for out in (self.stdout, self.stderr) if out is not None]
+
+    def result(self) -> CommandResult[Any]:
         """Build the result, once the process and its outputs have ended.
 
         Raises:
-            UnicodeDecodeError, LookupError: see `Output.text`.
+            Exception: see `Output.value`.
         """
         assert self.process.returncode is not None
         return CommandResult(
@@ -45,68 +50,77 @@ class Child:
             argv=self.command.argv,
             exit_code=self.process.returncode,
             pid=self.process.pid,
-            stdout=self.stdout and self.stdout.text(),
-            stderr=self.stderr and self.stderr.text(),
+            stdout=self.stdout and self.stdout.value(),
+            stderr=self.stderr and self.stderr.value(),
+            is_truncated=any(output.is_truncated for output in self.outputs),
         )
 
 
-def spawn_child(
+class Outlet(NamedTuple):
+    """Where a child's output goes: the end it is given, and ours if we read it.
+
+    Both are None for /dev/null.
+    """
+
+    writer: Descriptor | None
+    reader: Descriptor | None = None
+
+    @classmethod
+    def open(cls, stream: StreamPlan, owner: ExitStack) -> Outlet:
+        """Open the file that ``stream`` names, or make a pipe if it is read.
+
+        Raises:
+            OSError: that cannot be.
+        """
+        if isinstance(stream.target, Redirect):
+            target, append = stream.target.target, stream.target.append
+            return cls(open_output(target, owner, append=append))
+        if not stream.is_read:
+            return cls(None)
+        pipe = make_pipe(owner)
+        return cls(pipe.writer, pipe.reader)
+
+    @property
+    def number(self) -> int:
+        """What `Process.spawn` takes."""
+        return subprocess.DEVNULL if self.writer is None else self.writer.fileno()
+
+    def close(self) -> None:
+        """Close our copy of the child's end."""
+        if self.writer is not None:
+            self.writer.close()
+
+    def read(self, stream: StreamPlan, plan: RunPlan) -> Output | None:
+        """Begin to read what comes out, if it comes to us."""
+        return None if self.reader is None else Output(self.reader, stream, plan)
+
+
+def spawn(
     command: SafeCmd,
+    stage: int,
     plan: RunPlan,
     owner: ExitStack,
     *,
     stdin: int | None,
-    stdout: Descriptor | None = None,
-) -> Child:
-    """Start ``command`` and begin to read its output.
-
-    Args:
-        command: what to run.
-        plan: how to run it.
-        owner: kills the process and closes the pipes at the latest.
-        stdin: descriptor, `subprocess.DEVNULL`, or None to inherit.
-        stdout: where standard output goes; None: to us, if the plan wants it.
+    stdout: int,
+    stderr: int,
+) -> Process:
+    """Start ``command``, which is the stage of that index; see `Process.spawn`.
 
     Raises:
-        OSError: the command cannot be started.
+        OSError: it cannot be started; a note says which it is.
     """
-    out = make_pipe(owner) if plan.reads_output and stdout is None else None
-    err = make_pipe(owner) if plan.reads_output else None
-    process = Process.spawn(
-        command.argv_with_program,
-        owner,
-        stdin=stdin,
-        stdout=_number(stdout or (out and out.writer)),
-        stderr=_number(err and err.writer),
-        env=plan.env,
-        cwd=plan.cwd,
-    )
-    for pipe in (out, err):
-        if pipe is not None:
-            pipe.writer.close()
-
-    def reading(reader: Descriptor | None, sink: IO[str] | None) -> Output | None:
-        return None if reader is None else Output(reader, plan, sink)
-
-    return Child(
-        command,
-        process,
-        reading(out and out.reader, plan.stdout_sink),
-        reading(err and err.reader, plan.stderr_sink),
-    )
-
-
-def _number(end: Descriptor | None) -> int:
-    return subprocess.DEVNULL if end is None else end.fileno()
-
-
-def output_tasks(children: Sequence[Child]) -> list[asyncio.Task[None]]:
-    """Return the reading tasks, stdout before stderr, in the children's order."""
-    outputs = [out for child in children for out in (child.stdout, child.stderr)]
-    return [output.task for output in outputs if output is not None]
-
-
-async def wait_all(children: Sequence[Child]) -> None:
-    """Wait until every process has exited."""
-    for child in children:
-        await child.process.wait()
+    argv = command.argv_with_program
+    try:
+        return Process.spawn(
+            argv,
+            owner,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=plan.env,
+            cwd=plan.cwd,
+        )
+    except OSError as error:
+        error.add_note(f"stage {stage} could not be started: {shlex.join(argv)}")
+        raise

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
-from cuprum._options import ExecutionContext, RunOutputOptions
+from cuprum._options import RunOutputOptions
 from cuprum._plan import make_plan
-from cuprum._run_command import run_command
-from cuprum._run_pipeline import run_pipeline
+from cuprum._run import run_stages
 from cuprum._tasks import run_to_end
 
 if TYPE_CHECKING:
-    from cuprum._options import StdinInput
+    from collections.abc import Sequence
+
+    from cuprum._options import ExecutionContext, StdinInput
+    from cuprum._plan import ProgressCallback
     from cuprum._results import CommandResult, PipelineResult
     from cuprum.catalogue import ProjectSettings
     from cuprum.program import Program
+    from cuprum.pump import Tap
 
 __all__ = ["Pipeline", "SafeCmd"]
 
@@ -46,21 +49,40 @@ class SafeCmd:
             return NotImplemented
         return Pipeline.concat(self, other)
 
+    @overload
     async def run(
         self,
         *,
-        output: RunOutputOptions | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  as in subprocess.run
+        output: RunOutputOptions[str] | None = None,
+        timeout: float | None = None,
         context: ExecutionContext | None = None,
         stdin: StdinInput | None = None,
-    ) -> CommandResult:
+    ) -> CommandResult[str]: ...
+    @overload
+    async def run(
+        self,
+        *,
+        output: RunOutputOptions[bytes],
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+    ) -> CommandResult[bytes]: ...
+    async def run(
+        self,
+        *,
+        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+    ) -> CommandResult[str] | CommandResult[bytes]:
         """Run the command and wait until it has exited and its output has ended.
 
-        A non-zero exit status is no exception. Cancellation ends the command as a
-        timeout does: SIGTERM, and SIGKILL after ``context.cancel_grace``.
+        A non-zero exit status is no exception. Cancellation ends the command and what
+        it has started, as a timeout does: SIGTERM, and SIGKILL after
+        ``context.cancel_grace``. `partial_output` has what was captured until then.
 
         Args:
-            output: whether to capture and to echo; by default captured only.
+            output: what to capture, echo, redirect; by default captured as text.
             timeout: limit in seconds; by default that of ``context``, then of the
                 scope. With 0 or less the command is started and ended at once.
             context: environment, directory, codec and the like.
@@ -70,32 +92,56 @@ class SafeCmd:
             ForbiddenProgramError: the active context denies the program.
             UnicodeEncodeError: the text for stdin is not in the codec.
             UnicodeDecodeError: the output is not, and the policy is strict.
-            OSError: the program cannot be started.
+            OSError: the program cannot be started, or a file not be opened.
             TimeoutExpired: the limit was exceeded.
             NotImplementedError: the system is not POSIX.
+            Exception: what a callback, a sink or the source of stdin raised.
         """
-        context = context or ExecutionContext()
-        plan = make_plan((self,), output, timeout, context)
-        payload = None if stdin is None else stdin.resolve(context)
-        return await run_command(self, plan, payload)
+        return await self._run(output, timeout, context, stdin)
 
+    @overload
     def run_sync(
         self,
         *,
-        output: RunOutputOptions | None = None,
+        output: RunOutputOptions[str] | None = None,
         timeout: float | None = None,
         context: ExecutionContext | None = None,
         stdin: StdinInput | None = None,
-    ) -> CommandResult:
+    ) -> CommandResult[str]: ...
+    @overload
+    def run_sync(
+        self,
+        *,
+        output: RunOutputOptions[bytes],
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+    ) -> CommandResult[bytes]: ...
+    def run_sync(
+        self,
+        *,
+        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+    ) -> CommandResult[str] | CommandResult[bytes]:
         """Do what `run` does, on an event loop of its own.
 
         Raises:
             RuntimeError: an event loop is running in this thread.
             Exception: see `run`.
         """
-        return run_to_end(
-            self.run(output=output, timeout=timeout, context=context, stdin=stdin)
-        )
+        return run_to_end(self._run(output, timeout, context, stdin))
+
+    async def _run(
+        self,
+        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
+        limit: float | None,
+        context: ExecutionContext | None,
+        stdin: StdinInput | None,
+    ) -> CommandResult[str] | CommandResult[bytes]:
+        plan = make_plan((self,), output, limit, context, stdin)
+        return (await run_stages((self,), plan)).final
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,52 +172,121 @@ class Pipeline:
             return NotImplemented
         return Pipeline.concat(self, other)
 
+    @overload
     async def run(
         self,
         *,
-        output: RunOutputOptions | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  as in subprocess.run
+        output: RunOutputOptions[str] | None = None,
+        timeout: float | None = None,
         context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+        taps: Sequence[Tap] = (),
+        on_progress: ProgressCallback | None = None,
+        progress_interval: float = 0.5,
         **deprecated: bool,
-    ) -> PipelineResult:
+    ) -> PipelineResult[str]: ...
+    @overload
+    async def run(
+        self,
+        *,
+        output: RunOutputOptions[bytes],
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+        taps: Sequence[Tap] = (),
+        on_progress: ProgressCallback | None = None,
+        progress_interval: float = 0.5,
+        **deprecated: bool,
+    ) -> PipelineResult[bytes]: ...
+    async def run(
+        self,
+        *,
+        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+        taps: Sequence[Tap] = (),
+        on_progress: ProgressCallback | None = None,
+        progress_interval: float = 0.5,
+        **deprecated: bool,
+    ) -> PipelineResult[str] | PipelineResult[bytes]:
         """Run all stages at once and wait until the last of them has ended.
 
-        The first stage reads /dev/null. When a stage other than the last fails, the
-        others are ended. A non-zero exit status is no exception. Cancellation ends
-        all stages as a timeout does.
+        When a stage other than the last fails, the others are ended. A non-zero exit
+        status is no exception. Cancellation ends all stages and what they have
+        started, as a timeout does.
 
         Args:
-            output: whether to capture and echo the last stage's output and all
-                stages' errors; by default captured only.
+            output: what to capture, echo or redirect of the last stage's output and
+                all stages' errors; by default captured as text.
             timeout: limit in seconds for the whole; see `SafeCmd.run`.
             context: environment, directory, codec, pump and the like, for all.
+            stdin: what the first stage reads; by default nothing.
+            taps: copies to be made of what crosses a hop, one a hop at most.
+            on_progress: called with a report per hop every ``progress_interval``
+                seconds, also while nothing moves, and once at the end. If it raises,
+                the run ends with that.
+            progress_interval: seconds, more than 0. Half a second is what people
+                take for live.
             deprecated: ``capture`` and ``echo``, which ``output`` has replaced.
 
         Raises:
             TypeError: an unknown keyword was given.
-            ValueError: a deprecated keyword beside ``output``; or
-                ``CUPRUM_STREAM_BACKEND`` has no known value.
+            ValueError: a deprecated keyword beside ``output``; no such hop to tap;
+                or ``CUPRUM_STREAM_BACKEND`` has no known value.
             ForbiddenProgramError: the active context denies a program.
             PumpUnavailableError: the helper has to be used and cannot be.
             PumpError: the data did not get through whole; all stages were ended.
+            TapError: a required tap could not be written; likewise.
             UnicodeDecodeError: output is not in the codec, the policy is strict.
-            OSError: a program cannot be started.
+            OSError: a program cannot be started, or a file not be opened.
             TimeoutExpired: the limit was exceeded.
             NotImplementedError: the system is not POSIX.
+            Exception: what a callback, a sink or the source of stdin raised.
         """
         output = _merge_deprecated(output, deprecated)
-        return await run_pipeline(
-            self.parts, make_plan(self.parts, output, timeout, context)
+        return await self._run(
+            output, timeout, context, stdin, taps, on_progress, progress_interval
         )
 
+    @overload
     def run_sync(
         self,
         *,
-        output: RunOutputOptions | None = None,
+        output: RunOutputOptions[str] | None = None,
         timeout: float | None = None,
         context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+        taps: Sequence[Tap] = (),
+        on_progress: ProgressCallback | None = None,
+        progress_interval: float = 0.5,
         **deprecated: bool,
-    ) -> PipelineResult:
+    ) -> PipelineResult[str]: ...
+    @overload
+    def run_sync(
+        self,
+        *,
+        output: RunOutputOptions[bytes],
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+        taps: Sequence[Tap] = (),
+        on_progress: ProgressCallback | None = None,
+        progress_interval: float = 0.5,
+        **deprecated: bool,
+    ) -> PipelineResult[bytes]: ...
+    def run_sync(
+        self,
+        *,
+        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+        taps: Sequence[Tap] = (),
+        on_progress: ProgressCallback | None = None,
+        progress_interval: float = 0.5,
+        **deprecated: bool,
+    ) -> PipelineResult[str] | PipelineResult[bytes]:
         """Do what `run` does, on an event loop of its own.
 
         Raises:
@@ -179,7 +294,33 @@ class Pipeline:
             Exception: see `run`.
         """
         output = _merge_deprecated(output, deprecated)
-        return run_to_end(self.run(output=output, timeout=timeout, context=context))
+        return run_to_end(
+            self._run(
+                output, timeout, context, stdin, taps, on_progress, progress_interval
+            )
+        )
+
+    async def _run(
+        self,
+        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
+        limit: float | None,
+        context: ExecutionContext | None,
+        stdin: StdinInput | None,
+        taps: Sequence[Tap],
+        on_progress: ProgressCallback | None,
+        progress_interval: float,
+    ) -> PipelineResult[str] | PipelineResult[bytes]:
+        plan = make_plan(
+            self.parts,
+            output,
+            limit,
+            context,
+            stdin,
+            taps=taps,
+            on_progress=on_progress,
+            progress_interval=progress_interval,
+        )
+        return await run_stages(self.parts, plan)
 
 
 def _is_stage(operand: object) -> bool:
@@ -191,8 +332,9 @@ def _stages(part: SafeCmd | Pipeline) -> tuple[SafeCmd, ...]:
 
 
 def _merge_deprecated(
-    output: RunOutputOptions | None, flags: dict[str, bool]
-) -> RunOutputOptions | None:
+    output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
+    flags: dict[str, bool],
+) -> RunOutputOptions[str] | RunOutputOptions[bytes] | None:
     """Turn the flags of old into options, warning at the line of run's caller."""
     unknown = sorted(flags.keys() - {"capture", "echo"})
     if unknown:

@@ -6,12 +6,14 @@ import asyncio
 import os
 import sys
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from contextlib import ExitStack
 
 __all__ = [
@@ -19,10 +21,12 @@ __all__ = [
     "CHUNK_SIZE",
     "Descriptor",
     "Pipe",
+    "above_stdio",
     "duplicate",
     "make_pipe",
     "read_chunk",
     "readable",
+    "reader_watch",
     "require_posix",
     "wake",
     "writable",
@@ -97,10 +101,11 @@ def make_pipe(owner: ExitStack) -> Pipe:
     reader, writer = (Descriptor(fd) for fd in os.pipe())
     owner.callback(reader.close)
     owner.callback(writer.close)
-    return Pipe(_above_stdio(reader, owner), _above_stdio(writer, owner))
+    return Pipe(above_stdio(reader, owner), above_stdio(writer, owner))
 
 
-def _above_stdio(descriptor: Descriptor, owner: ExitStack) -> Descriptor:
+def above_stdio(descriptor: Descriptor, owner: ExitStack) -> Descriptor:
+    """Return ``descriptor``, or in its place one with a number of 3 or more."""
     if descriptor.fileno() >= _FIRST_FREE:
         return descriptor
     moved = duplicate(descriptor.fileno(), owner)
@@ -145,6 +150,30 @@ def wake(waiter: asyncio.Future[None]) -> None:
     """Resolve ``waiter`` unless that has happened, or it was cancelled."""
     if not waiter.done():
         waiter.set_result(None)
+
+
+@contextmanager
+def reader_watch(fd: int, on_gone: Callable[[], None]) -> Generator[None, None, None]:
+    """Call back, once at most, when nobody reads the pipe behind ``fd`` any more.
+
+    epoll(7) and poll(2) report an error condition on a pipe's write end as soon as
+    nobody can read it, and a write end is never readable otherwise. (On systems other
+    than Linux the next write tells.)
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def notice() -> None:
+        loop.remove_reader(fd)
+        on_gone()
+
+    loop.add_reader(fd, notice)
+    try:
+        yield
+    finally:
+        loop.remove_reader(fd)
 
 
 async def read_chunk(fd: int, size: int = CHUNK_SIZE) -> bytes:

@@ -23,8 +23,19 @@ _MAX_COMPLAINT = 4096
 """The helper's messages are one line; this is the most that we repeat."""
 
 
-def job_options(options: PumpOptions) -> list[str]:
-    """Return ``options`` as the helper understands them, in argv or in a job."""
+def job_options(
+    options: PumpOptions,
+    *,
+    taps: Sequence[int] = (),
+    progress: float | None = None,
+) -> list[str]:
+    """Return what the helper is to know of a job, in argv or in a message.
+
+    Args:
+        options: see `PumpOptions`.
+        taps: hops of which a copy is to be made.
+        progress: seconds between two reports, if there are to be any.
+    """
     drain = "forever" if options.drain is None else f"{options.drain:.9f}"
     return [
         f"--buffer-size={options.buffer_size}",
@@ -32,6 +43,8 @@ def job_options(options: PumpOptions) -> list[str]:
         f"--engine={options.engine}",
         f"--drain={drain}",
         "--chain",
+        *(f"--tap={hop}" for hop in taps),
+        *([] if progress is None else [f"--progress={progress:.6f}"]),
     ]
 
 

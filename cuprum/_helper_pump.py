@@ -5,27 +5,32 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cuprum._descriptors import CHUNK_SIZE, Descriptor, read_chunk
+from cuprum._descriptors import CHUNK_SIZE, read_chunk
 from cuprum._helper_backend import require_helper
 from cuprum._helper_pool import MAX_DESCRIPTORS, WarmJob, is_enabled
 from cuprum._helper_process import OwnHelper, job_options
-from cuprum._hops import HopOutcomes
 from cuprum._process import LOST_STATUS
 from cuprum._status_log import StatusError, StatusLog
 from cuprum.pump import PumpOptions, PumpUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import ExitStack
 
     from cuprum._helper_process import Job
+    from cuprum._hops import HopEnds, HopOutcomes
+    from cuprum.pump import HopReport
 
 __all__ = ["EXIT_SECONDS", "HelperPump"]
 
 _START_SECONDS = 10.0
 """``start`` comes within a millisecond; a helper that was stopped never sends it."""
+
+_MIN_PROGRESS = 0.001
+"""The shortest interval that cuprum-pump takes."""
 
 EXIT_SECONDS = 1.0
 """After ``end`` a helper of one's own has nothing left to do but exit."""
@@ -38,12 +43,11 @@ class HelperPump:
     until `start` has returned, so that another pump can take them over if it fails.
 
     Args:
-        pairs: for each hop the descriptor to read and the one to write.
+        hops: what to pump, see `HopEnds`.
         options: passed on to the helper.
+        outcomes: where the ends of the hops are noted.
         owner: ends the process, or its work for us, at the latest.
-
-    Attributes:
-        outcomes: how the hops ended.
+        progress: seconds between looks at what has been moved, if there are any.
 
     Raises:
         PumpUnavailableError: there is no helper, or it cannot be executed.
@@ -51,15 +55,20 @@ class HelperPump:
 
     def __init__(
         self,
-        pairs: Sequence[tuple[Descriptor, Descriptor]],
+        hops: Sequence[HopEnds],
         options: PumpOptions,
+        outcomes: HopOutcomes,
         owner: ExitStack,
+        *,
+        progress: float | None = None,
     ) -> None:
-        self._pairs = pairs
+        self._hops = hops
         self._options = options
         self._owner = owner
-        self.outcomes = HopOutcomes(len(pairs))
-        self._log = StatusLog(len(pairs))
+        self._progress = progress
+        self._outcomes = outcomes
+        self._log = StatusLog(len(hops))
+        self._nonsense: str | None = None
         self._job = self._submit()
 
     @property
@@ -80,34 +89,33 @@ class HelperPump:
             if error.is_final or not self._job.may_be_stale:
                 raise
             # It left, or was killed, while it was idle: no fault of helpers as such.
-            self._log = StatusLog(len(self._pairs))
+            self._log = StatusLog(len(self._hops))
             self._job = self._submit(fresh=True)
             await self._await_start()
-        for pair in self._pairs:
-            for end in pair:
-                end.close()
+        for hop in self._hops:
+            hop.close()
 
     async def wait(self) -> None:
         """Wait until the helper has reported everything, and is gone or free."""
         try:
-            await self._read_records()
-        except StatusError as error:
-            self._fail(errno.EPROTO, f"cuprum-pump reported {error}")
+            await self._read_until(lambda: self._log.ended)
         except OSError as error:
             self._fail(error.errno or errno.EIO, f"status pipe: {error}")
-        if self._log.ended:
+        if self._log.ended and self._nonsense is None:
             await self._await_exit()
         else:
             fate = f"cuprum-pump ended with status {await self._job.end()}"
             self._fail(errno.EIO, f"{fate} before its work was done")
-        self.outcomes.close()
 
     async def stop(self) -> None:
         """End the helper, in whatever state it is, unless it is done with us."""
-        if not self._log.ended:
+        if not self._log.ended or self._nonsense is not None:
             await self._job.end()
             self._read_rest()
-        self.outcomes.close()
+
+    def report(self, hop: int) -> HopReport | None:
+        """Return what a hop that has not ended had moved when last heard of."""
+        return self._log.progress.get(hop)
 
     def _submit(self, *, fresh: bool = False) -> Job:
         try:
@@ -117,8 +125,15 @@ class HelperPump:
 
     def _hand_over(self, *, fresh: bool) -> Job:
         path = require_helper()
-        options = job_options(self._options)
-        numbers = [end.fileno() for pair in self._pairs for end in pair]
+        taps = {i: hop.tap for i, hop in enumerate(self._hops) if hop.tap is not None}
+        options = job_options(
+            self._options,
+            taps=list(taps),
+            # More often than asked for, so that what is shown is fresh.
+            progress=self._progress and max(self._progress / 4, _MIN_PROGRESS),
+        )
+        ends = [end for hop in self._hops for end in (hop.source, hop.sink)]
+        numbers = [end.fileno() for end in (*ends, *taps.values())]
         if not is_enabled() or len(numbers) >= MAX_DESCRIPTORS:
             job: Job = OwnHelper(path, options, numbers, self._owner)
         else:
@@ -133,31 +148,28 @@ class HelperPump:
         """Read up to ``start``; PumpUnavailableError if it does not come."""
         try:
             async with asyncio.timeout(_START_SECONDS):
-                while not self._log.started and not self._log.ended:
-                    data = await read_chunk(self._job.status.fileno())
-                    if not data:
-                        break
-                    self._feed(data)
-        except StatusError as error:
-            await self._refuse(f"cuprum-pump reported {error}", is_final=True)
+                await self._read_until(lambda: self._log.started or self._log.ended)
         except OSError as error:  # a TimeoutError is one, too
             await self._refuse(f"status pipe: {str(error) or 'no record came'}")
         if self._log.started:
             return
-        if not self._log.ended:
-            status = await self._job.end()
-            await self._refuse(
-                f"cuprum-pump ended with status {status} before it had started"
-            )
-        await self._refuse(f"cuprum-pump: {os.strerror(self._log.errno)}")
+        if self._nonsense is not None:
+            await self._refuse(self._nonsense, is_final=True)
+        if self._log.ended:
+            await self._refuse(f"cuprum-pump: {os.strerror(self._log.errno)}")
+        status = await self._job.end()
+        await self._refuse(
+            f"cuprum-pump ended with status {status} before it had started"
+        )
 
     async def _refuse(self, message: str, *, is_final: bool = False) -> None:
         message += self._job.last_words()
         await self._job.end()
         raise PumpUnavailableError(message, is_final=is_final)
 
-    async def _read_records(self) -> None:
-        while not self._log.ended:
+    async def _read_until(self, is_enough: Callable[[], bool]) -> None:
+        """Read records; the end of file and what is not a record end it as well."""
+        while self._nonsense is None and not is_enough():
             data = await read_chunk(self._job.status.fileno())
             if not data:
                 return
@@ -165,20 +177,24 @@ class HelperPump:
 
     def _read_rest(self) -> None:
         """Take in what the helper had said before it was ended."""
-        try:
+        with suppress(OSError):
             while data := os.read(self._job.status.fileno(), CHUNK_SIZE):
                 self._feed(data)
-        except (OSError, StatusError):
-            return  # the end that is being reported is another one
 
     def _feed(self, data: bytes) -> None:
         """Take in records, and pass on what is new in them."""
         try:
             self._log.feed(data)
-        finally:
-            for hop, outcome in self._log.outcomes.items():
-                if not self.outcomes.hops[hop].done():
-                    self.outcomes.record(hop, outcome)
+        except StatusError as error:
+            self._nonsense = f"cuprum-pump reported {error}"
+        for hop, tap in self._log.taps.items():
+            if hop not in self._outcomes.taps:
+                self._outcomes.record_tap(tap)
+        for hop, outcome in self._log.outcomes.items():
+            if not self._outcomes.hops[hop].done():
+                self._outcomes.record(hop, outcome)
+        if self._nonsense is not None and self._log.started:
+            self._fail(errno.EPROTO, self._nonsense)
 
     async def _await_exit(self) -> None:
         """See what becomes of the helper after ``end``, and that it agrees."""
@@ -188,6 +204,8 @@ class HelperPump:
         except TimeoutError:
             await self._job.end()
             status = None  # that it would not go says nothing of the data
+        if any(tap.errno for tap in self._log.taps.values()):
+            return  # status and errno are the tap's, unless a hop's record says more
         if self._log.errno:
             reason = os.strerror(self._log.errno)
             self._fail(self._log.errno, f"cuprum-pump: {reason}")
@@ -197,5 +215,5 @@ class HelperPump:
 
     def _fail(self, number: int, message: str) -> None:
         """Note the first failure."""
-        if not self.outcomes.failed:
-            self.outcomes.fail(number, message + self._job.last_words())
+        if not self._outcomes.failure.done():
+            self._outcomes.fail(number, message + self._job.last_words())

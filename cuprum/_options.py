@@ -3,36 +3,118 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Generic, Literal, TypeAlias, overload
 
+from cuprum._results import Captured
 from cuprum.pump import PumpOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-__all__ = ["ExecutionContext", "IOOptions", "RunOutputOptions", "StdinInput"]
+__all__ = [
+    "ExecutionContext",
+    "IOOptions",
+    "LineCallback",
+    "OpenFile",
+    "Redirect",
+    "RunOutputOptions",
+    "StdinInput",
+]
+
+LineCallback: TypeAlias = Callable[[str], Awaitable[None] | None]
+"""Called with each line, without its newline; awaited before the next is read."""
+
+OpenFile: TypeAlias = IO[str] | IO[bytes] | int
+"""An open file or its descriptor. What Python has buffered is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunOutputOptions:
+class Redirect:
+    """A file that output goes to directly, with no Python in its way.
+
+    Attributes:
+        target: a path, opened and created as the run starts; or an open file, used
+            from where its descriptor stands, and left open.
+        append: add to what a path has, instead of truncating it first.
+    """
+
+    target: str | Path | OpenFile
+    append: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutputOptions(Generic[Captured]):
     """What happens to output.
 
     Attributes:
-        capture: keep it as text in the result.
+        capture: keep it in the result.
         echo: pass it on to the sinks while the command runs.
+        text: keep it as `str`, decoded as the execution context says; if False, as
+            `bytes`.
+        stdout: a file that standard output goes to instead; of a pipeline, the last
+            stage's.
+        stderr: a file for standard error; or ``"stdout"``, to where standard output
+            goes. Of a pipeline, all stages'.
+        on_stdout_line: called with each line of standard output as it comes. A slow
+            callback slows the command down; one that raises ends the run.
+        on_stderr_line: likewise for standard error; of a pipeline, all stages'.
+
+    Raises:
+        ValueError: output was redirected, so that a callback would never be called.
     """
 
     capture: bool = True
     echo: bool = False
+    text: bool = field(default=True, kw_only=True)
+    stdout: Redirect | None = field(default=None, kw_only=True)
+    stderr: Redirect | Literal["stdout"] | None = field(default=None, kw_only=True)
+    on_stdout_line: LineCallback | None = field(default=None, kw_only=True)
+    on_stderr_line: LineCallback | None = field(default=None, kw_only=True)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: RunOutputOptions[str],
+            capture: bool = True,
+            echo: bool = False,
+            *,
+            text: Literal[True] = True,
+            stdout: Redirect | None = None,
+            stderr: Redirect | Literal["stdout"] | None = None,
+            on_stdout_line: LineCallback | None = None,
+            on_stderr_line: LineCallback | None = None,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: RunOutputOptions[bytes],
+            capture: bool = True,
+            echo: bool = False,
+            *,
+            text: Literal[False],
+            stdout: Redirect | None = None,
+            stderr: Redirect | Literal["stdout"] | None = None,
+            on_stdout_line: LineCallback | None = None,
+            on_stderr_line: LineCallback | None = None,
+        ) -> None: ...
+        def __init__(self, capture: bool = True, echo: bool = False, **_: object):
+            """Accept what the fields say; the overloads tell text from bytes."""
+
+    def __post_init__(self) -> None:
+        for name in ("stdout", "stderr"):
+            if getattr(self, name) and getattr(self, f"on_{name}_line"):
+                raise ValueError(f"{name} is redirected, on_{name}_line never called")
 
 
 @dataclass(frozen=True, slots=True)
-class IOOptions(RunOutputOptions):
+class IOOptions(RunOutputOptions[str]):
     """Deprecated name of `RunOutputOptions`."""
 
     def __post_init__(self) -> None:
+        RunOutputOptions.__post_init__(self)
         warnings.warn(
             "IOOptions is deprecated; use RunOutputOptions instead",
             DeprecationWarning,
@@ -56,6 +138,10 @@ class ExecutionContext:
         stderr_sink: likewise ``sys.stderr``.
         encoding: codec of captured text, of text sinks and of text for stdin.
         errors: its error policy.
+        linger: seconds to wait, once all commands have exited, for descendants
+            that keep their output open; None sets no limit. What they write later
+            is not in the result, which says so (`CommandResult.is_truncated`). Two
+            seconds let a background process finish its last line.
         pump: how data moves between the stages of a pipeline.
     """
 
@@ -67,30 +153,52 @@ class ExecutionContext:
     stderr_sink: IO[str] | None = None
     encoding: str = "utf-8"
     errors: str = "replace"
+    linger: float | None = field(default=2.0, kw_only=True)
     pump: PumpOptions = field(default=PumpOptions(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class StdinInput:
-    """What a command reads on its standard input, then end of file.
+    """What a command, or the first of a pipeline, reads on its standard input.
+
+    A command that does not read all of it is no failure.
 
     Attributes:
         text: encoded as the execution context says.
         data: taken as it is.
+        path: a file, opened by us and read by the command itself.
+        file: an open file, read by the command from where its descriptor stands.
+        chunks: an iterable of bytes, asynchronous or not; asked for more only when
+            the command has taken what there was. If it raises, the run ends with
+            its exception.
 
     Raises:
-        ValueError: both were given.
+        ValueError: more than one was given.
     """
 
     text: str | None = None
     data: bytes | None = None
+    path: str | Path | None = field(default=None, kw_only=True)
+    file: OpenFile | None = field(default=None, kw_only=True)
+    chunks: Iterable[bytes] | AsyncIterable[bytes] | None = field(
+        default=None, kw_only=True
+    )
 
     def __post_init__(self) -> None:
         if self.text is not None and self.data is not None:
             raise ValueError("text and data cannot both be provided")
+        names = ("text", "data", "path", "file", "chunks")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} cannot be given together")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was given, which is as good as no `StdinInput`."""
+        return self == StdinInput()
 
     def resolve(self, ctx: ExecutionContext) -> bytes | None:
-        """Return the bytes to feed, or None for none.
+        """Return the bytes to feed, or None if ``text`` and ``data`` are None.
 
         Raises:
             UnicodeEncodeError: the codec cannot express the text.

@@ -3,59 +3,93 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
 from cuprum._options import ExecutionContext, RunOutputOptions
 from cuprum.context import current_context, resolve_env
+from cuprum.pump import HopReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cuprum._command import SafeCmd
-    from cuprum.pump import PumpOptions
+    from cuprum._options import LineCallback, Redirect, StdinInput
+    from cuprum.pump import PumpOptions, Tap
 
-__all__ = ["OUTPUT_GRACE", "RunPlan", "make_plan"]
+__all__ = ["OUTPUT_GRACE", "ProgressCallback", "RunPlan", "StreamPlan", "make_plan"]
 
 OUTPUT_GRACE = 0.25
 """Seconds in which output may still reach its end once a run was stopped.
 
-What a dead child had written lies in the pipe and is read in no time; only a
-grandchild that keeps the pipe open makes us wait, and must not make us wait long.
+What a dead child had written lies in the pipe and is read in no time; only somebody
+we could not end, and who keeps the pipe open, makes us wait, and not for long.
 """
+
+ProgressCallback: TypeAlias = Callable[[tuple[HopReport, ...]], None]
+"""Called with one report per hop."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What happens to an output stream.
+
+    Attributes:
+        keep: it will be in the result.
+        sink: where to echo it.
+        on_line: called with its lines.
+        target: a file that it goes to instead, or ``"stdout"``.
+    """
+
+    keep: bool
+    sink: IO[str] | None
+    on_line: LineCallback | None
+    target: Redirect | Literal["stdout"] | None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it goes through us at all."""
+        return self.keep or self.sink is not None or self.on_line is not None
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
     """Settled parameters of a run; see `ExecutionContext` for their meaning.
 
-    ``env`` is a child's whole environment, or None to inherit; ``timeout`` the
-    effective limit; a sink is None where nothing is echoed.
+    ``stdin`` is None where there is none to feed, ``payload`` what its text or data
+    is in bytes; ``env`` a child's whole environment, or None to inherit; ``timeout``
+    the effective limit.
     """
 
-    capture: bool
-    echo: bool
-    stdout_sink: IO[str] | None
-    stderr_sink: IO[str] | None
+    stdin: StdinInput | None
+    payload: bytes | None
+    stdout: StreamPlan
+    stderr: StreamPlan
+    text: bool
     encoding: str
     errors: str
     env: dict[str, str] | None
     cwd: str | None
     cancel_grace: float
+    linger: float | None
     timeout: float | None
     pump: PumpOptions
-
-    @property
-    def reads_output(self) -> bool:
-        """Whether output goes through us at all, or to /dev/null."""
-        return self.capture or self.echo
+    taps: tuple[Tap, ...] = ()
+    on_progress: ProgressCallback | None = None
+    progress_interval: float = 0.5
 
 
 def make_plan(
     commands: Sequence[SafeCmd],
-    output: RunOutputOptions | None,
+    output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
     timeout: float | None,
     context: ExecutionContext | None,
+    stdin: StdinInput | None,
+    *,
+    taps: Sequence[Tap] = (),
+    on_progress: ProgressCallback | None = None,
+    progress_interval: float = 0.5,
 ) -> RunPlan:
     """Check ``commands`` against the active context and settle the parameters.
 
@@ -65,25 +99,58 @@ def make_plan(
 
     Raises:
         ForbiddenProgramError: the active context denies a program.
+        UnicodeEncodeError, LookupError: see `StdinInput.resolve`.
+        ValueError: the interval is not positive.
     """
     active = current_context()
     for command in commands:
         active.check_allowed(command.program)
+    if not progress_interval > 0:
+        raise ValueError(f"progress_interval must be > 0 s, got {progress_interval}")
     output = output or RunOutputOptions()
     context = context or ExecutionContext()
     limits = (timeout, context.timeout, active.timeout)
     return RunPlan(
-        capture=output.capture,
-        echo=output.echo,
-        stdout_sink=_sink(context.stdout_sink, sys.stdout) if output.echo else None,
-        stderr_sink=_sink(context.stderr_sink, sys.stderr) if output.echo else None,
+        stdin=stdin,
+        payload=stdin and stdin.resolve(context),
+        stdout=_stream(
+            output,
+            output.stdout,
+            _sink(context.stdout_sink, sys.stdout),
+            output.on_stdout_line,
+        ),
+        stderr=_stream(
+            output,
+            output.stderr,
+            _sink(context.stderr_sink, sys.stderr),
+            output.on_stderr_line,
+        ),
+        text=output.text,
         encoding=context.encoding,
         errors=context.errors,
         env=resolve_env(active.env_overlay, context.env),
         cwd=None if context.cwd is None else str(context.cwd),
         cancel_grace=context.cancel_grace,
+        linger=context.linger,
         timeout=next((limit for limit in limits if limit is not None), None),
         pump=context.pump,
+        taps=tuple(taps),
+        on_progress=on_progress,
+        progress_interval=progress_interval,
+    )
+
+
+def _stream(
+    output: RunOutputOptions[str] | RunOutputOptions[bytes],
+    target: Redirect | Literal["stdout"] | None,
+    sink: IO[str] | None,
+    on_line: LineCallback | None,
+) -> StreamPlan:
+    return StreamPlan(
+        keep=output.capture and target is None,
+        sink=sink if output.echo and target is None else None,
+        on_line=on_line,
+        target=target,
     )
 
 

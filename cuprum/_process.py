@@ -35,6 +35,7 @@ class Process:
         owner: kills and reaps the process at the latest when it closes.
 
     Attributes:
+        exited: done when the process has exited; not to be awaited without a shield.
         pid: process number.
         returncode: exit status, or minus a signal's number; None while it runs.
     """
@@ -43,10 +44,9 @@ class Process:
         owner.callback(self._close)
         self._popen = popen
         self._loop = asyncio.get_running_loop()
-        self._exited = asyncio.Event()
-        self._killing: asyncio.TimerHandle | None = None
         self._pidfd: int | None = None
         self._thread: threading.Thread | None = None
+        self.exited: asyncio.Future[None] = self._loop.create_future()
         self.pid = popen.pid
         self.returncode: int | None = None
         self._watch()
@@ -84,25 +84,17 @@ class Process:
 
     async def wait(self) -> int:
         """Wait for the exit and return the status."""
-        await self._exited.wait()
+        if not self.exited.done():
+            await asyncio.wait((self.exited,))
         assert self.returncode is not None
         return self.returncode
 
-    def terminate(self, grace: float) -> None:
-        """Send SIGTERM now and SIGKILL after ``grace`` seconds.
-
-        Nothing has to be awaited for the second step to happen, so no cancellation
-        can prevent it. Repeated calls, and calls after the exit, do nothing.
-        """
-        if self.returncode is None and self._killing is None:
-            self._send(signal.SIGTERM)
-            self._killing = self._loop.call_later(max(0.0, grace), self.kill)
-
     def kill(self) -> None:
         """Send SIGKILL unless the process has exited."""
-        self._send(signal.SIGKILL)
+        self.send(signal.SIGKILL)
 
-    def _send(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal unless the process has exited."""
         # Until it is reaped, and only _settle says so, the number is the child's.
         # (The watching thread reaps a moment before that.)
         if self.returncode is None:
@@ -137,9 +129,8 @@ class Process:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
-        if self._killing is not None:
-            self._killing.cancel()
-        self._exited.set()
+        if not self._loop.is_closed():
+            self.exited.set_result(None)
 
     def _close(self) -> None:
         if self.returncode is not None:

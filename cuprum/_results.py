@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cuprum.program import Program
-    from cuprum.pump import HopReport
+    from typing_extensions import TypeVar
 
-__all__ = ["CommandResult", "PipelineResult", "TimeoutExpired", "is_sigpipe"]
+    from cuprum.program import Program
+    from cuprum.pump import HopReport, TapReport
+
+    Captured = TypeVar("Captured", str, bytes, default=str)
+else:
+    Captured = TypeVar("Captured", str, bytes)
+
+__all__ = [
+    "Captured",
+    "CommandResult",
+    "PartialOutput",
+    "PipelineResult",
+    "TimeoutExpired",
+    "attach_output",
+    "is_sigpipe",
+    "partial_output",
+]
 
 _SIGPIPE_STATUSES = (-13, 128 + 13)
 """Death by SIGPIPE (13 on every POSIX system), and how a shell passes that on."""
@@ -24,7 +39,7 @@ def is_sigpipe(exit_code: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandResult:
+class CommandResult(Generic[Captured]):
     """How one command ended.
 
     Attributes:
@@ -32,16 +47,19 @@ class CommandResult:
         argv: its arguments, without the program.
         exit_code: exit status, or minus the number of the signal that killed it.
         pid: process number, -1 if unknown.
-        stdout: captured text; None if not captured.
-        stderr: captured text; None if not captured.
+        stdout: what was captured, `str` or `bytes`; None if nothing was to be.
+        stderr: likewise.
+        is_truncated: a descendant that the command left behind still held its output
+            open when the time for that was over; what it wrote then is not here.
     """
 
     program: Program
     argv: tuple[str, ...]
     exit_code: int
     pid: int
-    stdout: str | None
-    stderr: str | None
+    stdout: Captured | None
+    stderr: Captured | None
+    is_truncated: bool = False
 
     @property
     def ok(self) -> bool:
@@ -50,7 +68,7 @@ class CommandResult:
 
 
 @dataclass(frozen=True, slots=True)
-class PipelineResult:
+class PipelineResult(Generic[Captured]):
     """How a pipeline ended.
 
     Attributes:
@@ -59,20 +77,22 @@ class PipelineResult:
         hops: one report per hop; hop *i* lies between stages *i* and *i* + 1.
         bottleneck: index of the stage that the others waited for; None where
             nothing waited long enough to say.
+        taps: one report per tap, in the order in which they were given.
     """
 
-    stages: tuple[CommandResult, ...]
+    stages: tuple[CommandResult[Captured], ...]
     failure_index: int | None = None
     hops: tuple[HopReport, ...] = ()
     bottleneck: int | None = None
+    taps: tuple[TapReport, ...] = ()
 
     @property
-    def final(self) -> CommandResult:
+    def final(self) -> CommandResult[Captured]:
         """The last stage's result."""
         return self.stages[-1]
 
     @property
-    def failure(self) -> CommandResult | None:
+    def failure(self) -> CommandResult[Captured] | None:
         """The result of the stage that was the first to fail."""
         return None if self.failure_index is None else self.stages[self.failure_index]
 
@@ -89,12 +109,53 @@ class PipelineResult:
         )
 
     @property
-    def stdout(self) -> str | None:
-        """The last stage's captured text."""
+    def stdout(self) -> Captured | None:
+        """What was captured of the last stage's output."""
         return self.final.stdout
 
     def _closed_early(self, index: int) -> bool:
         return index < len(self.hops) and self.hops[index].broken_pipe
+
+
+@dataclass(frozen=True, slots=True)
+class PartialOutput:
+    """What had been captured of a run that did not come to its end.
+
+    Attributes:
+        stdout: of the last stage; None if not capturing.
+        stderr: of all stages, in their order; None if not capturing.
+    """
+
+    stdout: str | bytes | None
+    stderr: str | bytes | None
+
+
+def attach_output(error: BaseException, output: PartialOutput) -> None:
+    """Let `partial_output` find ``output`` by the exception that ended the run."""
+    error.__cuprum_output__ = output  # type: ignore[attr-defined]
+
+
+def partial_output(error: BaseException) -> PartialOutput | None:
+    """Return what had been captured of the run that ``error`` ended.
+
+    Any exception that leaves ``run`` once its commands were started has it: that of
+    a timeout, a cancellation, a ``KeyboardInterrupt``, a callback, the pump.
+
+    Args:
+        error: the exception, or one raised while that one was handled.
+
+    Returns:
+        The output; None if the exception comes from elsewhere.
+    """
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        output = getattr(link, "__cuprum_output__", None)
+        if isinstance(output, PartialOutput):
+            return output
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
+    return None
 
 
 class TimeoutExpired(TimeoutError):
@@ -112,8 +173,8 @@ class TimeoutExpired(TimeoutError):
         *,
         cmd: tuple[str, ...] | tuple[tuple[str, ...], ...],
         timeout: float,
-        output: str | None = None,
-        stderr: str | None = None,
+        output: str | bytes | None = None,
+        stderr: str | bytes | None = None,
     ) -> None:
         super().__init__(f"Command {cmd!r} timed out after {timeout} seconds")
         self.cmd = cmd
@@ -133,6 +194,6 @@ class TimeoutExpired(TimeoutError):
         return again, ()
 
     @property
-    def stdout(self) -> str | None:
+    def stdout(self) -> str | bytes | None:
         """Another name of ``output``."""
         return self.output

@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 from cuprum._helper_backend import PROTOCOL
 from cuprum._hops import HopOutcome
-from cuprum.pump import HopReport
+from cuprum.pump import HopReport, TapReport
 
 __all__ = ["StatusError", "StatusLog"]
 
@@ -35,6 +35,8 @@ class StatusLog:
         started: its ``start`` record has come.
         ended: its ``end`` record has come, the last one.
         outcomes: ends of hops by index, in the order in which they came.
+        taps: ends of taps, likewise.
+        progress: what hops that had not ended had moved, by index.
         errno: the error of the ``end`` record; 0 if all went well.
     """
 
@@ -42,6 +44,8 @@ class StatusLog:
         self.started = False
         self.ended = False
         self.outcomes: dict[int, HopOutcome] = {}
+        self.taps: dict[int, TapReport] = {}
+        self.progress: dict[int, HopReport] = {}
         self.errno = 0
         self._hops = hops
         self._partial = b""
@@ -75,6 +79,10 @@ class StatusLog:
                 self._on_start(record)
             case "hop":
                 self._on_hop(record)
+            case "tap":
+                self._on_tap(record)
+            case "progress":
+                self._on_progress(record)
             case "end":
                 self._on_end(record)
             case _:
@@ -105,6 +113,24 @@ class StatusLog:
             raise StatusError(f"the counts of hop {hop} do not add up")
         self.outcomes[hop] = HopOutcome(report, record.count("errno"), record.side())
 
+    def _on_tap(self, record: _Record) -> None:
+        hop, written = record.count("hop"), record.count("written")
+        self.taps[hop] = TapReport(hop, written, record.count("errno"))
+
+    def _on_progress(self, record: _Record) -> None:
+        self.progress[record.count("hop")] = HopReport(
+            bytes_read=record.count("read"),
+            bytes_written=record.count("written"),
+            bytes_discarded=record.count("discarded", 0),
+            engine=record.text("engine", ""),
+            broken_pipe=False,
+            drain=None,
+            elapsed=record.count("elapsed_ns", 0) * _NS,
+            waited_for_input=record.count("wait_input_ns") * _NS,
+            waited_for_output=record.count("wait_output_ns") * _NS,
+            waiting=record.waiting(),
+        )
+
     def _on_end(self, record: _Record) -> None:
         self.errno = record.count("errno")
         if self.started and not self.errno and len(self.outcomes) < self._hops:
@@ -118,14 +144,14 @@ class _Record:
     def __init__(self, members: dict[str, object]) -> None:
         self._members = members
 
-    def count(self, name: str) -> int:
-        value = self._members.get(name)
+    def count(self, name: str, default: int | None = None) -> int:
+        value = self._members.get(name, default)
         if type(value) is not int or value < 0:
             raise self._bad(name)
         return value
 
-    def text(self, name: str) -> str:
-        value = self._members.get(name)
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._members.get(name, default)
         if not isinstance(value, str):
             raise self._bad(name)
         return value
@@ -147,6 +173,12 @@ class _Record:
             if self._members.get("side") == side:
                 return side
         raise self._bad("side")
+
+    def waiting(self) -> Literal["input", "output"] | None:
+        for waiting in ("input", "output", None):
+            if self._members.get("waiting") == waiting:
+                return waiting
+        raise self._bad("waiting")
 
     def _bad(self, name: str) -> StatusError:
         return StatusError(f"a record with {name} {self._members.get(name)!r}")

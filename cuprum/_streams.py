@@ -1,7 +1,7 @@
-"""The Python side's own streaming: the pump in pure Python, and reading to the end.
+"""The pump in pure Python, for where there is no helper.
 
-Both work on non-blocking descriptors: a call is tried first, and the event loop
-asked only where it would have blocked.
+It works on non-blocking descriptors: a call is tried first, and the event loop asked
+only where it would have blocked.
 """
 
 from __future__ import annotations
@@ -10,47 +10,27 @@ import asyncio
 import errno
 import itertools
 import os
-import sys
-from contextlib import ExitStack, contextmanager, suppress
+import stat
+from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from cuprum._descriptors import (
     CHUNKS_PER_TURN,
     Descriptor,
-    read_chunk,
+    reader_watch,
     wake,
     writable,
 )
-from cuprum._hops import HopOutcome, HopOutcomes, Side
+from cuprum._hops import HopEnds, HopOutcome, HopOutcomes, Side
+from cuprum._pipe_size import AUTO_PIPE_AFTER, AUTO_PIPE_SIZE, grow_pipe
 from cuprum._tasks import settle
-from cuprum.pump import HopReport, PumpOptions
-
-if sys.platform == "linux":
-    import fcntl
+from cuprum.pump import HopReport, PumpOptions, TapReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["PythonPump", "consume", "write_all"]
-
-_AUTO_PIPE_AFTER = 1 << 20
-_AUTO_PIPE_SIZE = 256 << 10
-
-
-async def consume(source: Descriptor, receive: Callable[[bytes], None]) -> None:
-    """Read a non-blocking descriptor to its end, handing over every chunk.
-
-    Raises:
-        OSError: the read failed.
-    """
-    for count in itertools.count(1):
-        chunk = await read_chunk(source.fileno())
-        if not chunk:
-            return
-        receive(chunk)
-        if count % CHUNKS_PER_TURN == 0:
-            await asyncio.sleep(0)
+__all__ = ["PythonPump", "write_all"]
 
 
 async def write_all(sink: Descriptor, data: bytes) -> None:
@@ -71,19 +51,22 @@ class PythonPump:
     """The pump as coroutines: one task per hop, on the event loop.
 
     Args:
-        pairs: for each hop the descriptor to read and the one to write, which the
-            pump makes non-blocking and closes when the hop is over.
+        hops: what to pump, see `HopEnds`; made non-blocking, and closed when the hop
+            is over.
         options: what applies of them; the engine does not.
-
-    Attributes:
-        outcomes: how the hops ended.
+        outcomes: where the ends of the hops are noted.
     """
 
+    pid = None
+
     def __init__(
-        self, pairs: Sequence[tuple[Descriptor, Descriptor]], options: PumpOptions
+        self, hops: Sequence[HopEnds], options: PumpOptions, outcomes: HopOutcomes
     ) -> None:
-        self.outcomes = HopOutcomes(len(pairs))
-        self._hops = [_Hop(source, sink, options) for source, sink in pairs]
+        self._outcomes = outcomes
+        self._hops = [
+            _Hop(ends, options, ends.tap and _Tap(index, ends.tap, outcomes))
+            for index, ends in enumerate(hops)
+        ]
         for hop, following in itertools.pairwise(self._hops):
             hop.following = following
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,10 +87,13 @@ class PythonPump:
     async def stop(self) -> None:
         """End every hop that is still open."""
         await settle(self._tasks, within=0)
-        self.outcomes.close()
+
+    def report(self, hop: int) -> HopReport:
+        """Return what the hop has moved so far."""
+        return self._hops[hop].report()
 
     async def _run(self, index: int, hop: _Hop) -> None:
-        self.outcomes.record(index, await hop.run())
+        self._outcomes.record(index, await hop.run())
 
 
 class _HopFailure(Exception):
@@ -120,23 +106,25 @@ class _HopFailure(Exception):
 class _Hop:
     """One hop: its two descriptors, its buffer and its counts."""
 
-    def __init__(
-        self, source: Descriptor, sink: Descriptor, options: PumpOptions
-    ) -> None:
-        self._source = source
-        self._sink = sink
+    def __init__(self, ends: HopEnds, options: PumpOptions, tap: _Tap | None) -> None:
+        self._source = ends.source
+        self._sink = ends.sink
+        self._tap = tap
         self._options = options
+        self._began = monotonic()
         self._read = self._written = self._discarded = 0
         self._starved = self._blocked = 0.0
+        self._waiting: Literal["input", "output"] | None = None
+        self._waiting_since = 0.0
         self._reader_gone = False
+        self._drain: Literal["eof", "timeout", "closed"] | None = None
         self._input_waiter: asyncio.Future[None] | None = None
         self._drain_until: float | None = None
         self.following: _Hop | None = None
 
     async def run(self) -> HopOutcome:
         """Pump until the input ends, or its reader has gone and been drained."""
-        began = monotonic()
-        drain: Literal["eof", "timeout", "closed"] | None = None
+        self._began = monotonic()
         failure: _HopFailure | None = None
         with ExitStack() as owned:
             owned.callback(self._source.close)
@@ -145,27 +133,37 @@ class _Hop:
             os.set_blocking(self._sink.fileno(), False)
             buffer = memoryview(bytearray(self._options.buffer_size))
             try:
-                with self._watched_reader():
-                    await self._forward(buffer)
+                try:
+                    with reader_watch(self._sink.fileno(), self._on_reader_gone):
+                        await self._forward(buffer)
+                finally:
+                    if self._tap is not None:
+                        self._tap.end()
                 self._sink.close()
                 if self._reader_gone:
-                    drain = await self._drain(buffer)
+                    self._drain = await self._discard(buffer)
             except _HopFailure as error:
                 failure = error
-        report = HopReport(
+        if failure is None:
+            return HopOutcome(self.report())
+        return HopOutcome(self.report(), failure.errno, failure.side)
+
+    def report(self) -> HopReport:
+        """Return what has been moved so far."""
+        now = monotonic()
+        waited = now - self._waiting_since
+        return HopReport(
             bytes_read=self._read,
             bytes_written=self._written,
             bytes_discarded=self._discarded,
             engine="python",
             broken_pipe=self._reader_gone,
-            drain=drain,
-            elapsed=monotonic() - began,
-            waited_for_input=self._starved,
-            waited_for_output=self._blocked,
+            drain=self._drain,
+            elapsed=now - self._began,
+            waited_for_input=self._starved + waited * (self._waiting == "input"),
+            waited_for_output=self._blocked + waited * (self._waiting == "output"),
+            waiting=self._waiting,
         )
-        if failure is None:
-            return HopOutcome(report)
-        return HopOutcome(report, failure.errno, failure.side)
 
     async def _forward(self, buffer: memoryview) -> None:
         if isinstance(self._options.pipe_size, int):
@@ -175,9 +173,11 @@ class _Hop:
             size = await self._fill(buffer)
             if size == 0:
                 return
+            if self._tap is not None:
+                await self._tap.write(buffer[:size], self._writable)
             await self._write(buffer[:size])
-            if grow_later and self._written >= _AUTO_PIPE_AFTER:
-                self._grow_pipes(_AUTO_PIPE_SIZE)
+            if grow_later and self._written >= AUTO_PIPE_AFTER:
+                self._grow_pipes(AUTO_PIPE_SIZE)
                 grow_later = False
             if count % CHUNKS_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -188,9 +188,9 @@ class _Hop:
             try:
                 return self._take(buffer)
             except BlockingIOError:
-                since = monotonic()
+                self._wait("input")
                 await self._input()
-                self._starved += monotonic() - since
+                self._go_on()
         return 0
 
     def _take(self, buffer: memoryview) -> int:
@@ -208,9 +208,7 @@ class _Hop:
             try:
                 size = os.write(self._sink.fileno(), data)
             except BlockingIOError:
-                since = monotonic()
-                await writable(self._sink.fileno())
-                self._blocked += monotonic() - since
+                await self._writable(self._sink.fileno())
             except OSError as error:
                 self._discarded += len(data)
                 if not isinstance(error, BrokenPipeError | ConnectionResetError):
@@ -221,7 +219,7 @@ class _Hop:
                 self._written += size
                 data = data[size:]
 
-    async def _drain(self, buffer: memoryview) -> Literal["eof", "timeout", "closed"]:
+    async def _discard(self, buffer: memoryview) -> Literal["eof", "timeout", "closed"]:
         """Read and discard for as long as the options say."""
         if self._options.drain == 0:
             return "closed"
@@ -266,35 +264,78 @@ class _Hop:
             loop.remove_reader(fd)
             self._input_waiter = None
 
-    @contextmanager
-    def _watched_reader(self) -> Generator[None, None, None]:
-        """Notice a reader that goes while there is nothing to write.
-
-        epoll(7) and poll(2) report an error condition on a pipe's write end as soon
-        as nobody can read it. A write end is never readable otherwise, so the loop
-        calls back once at most. (Elsewhere the next write tells.)
-        """
-        if sys.platform != "linux":
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        fd = self._sink.fileno()
-        loop.add_reader(fd, self._on_reader_gone, loop, fd)
-        try:
-            yield
-        finally:
-            loop.remove_reader(fd)
-
-    def _on_reader_gone(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
-        loop.remove_reader(fd)
+    def _on_reader_gone(self) -> None:
         self._reader_gone = True
         if self._input_waiter is not None:
             wake(self._input_waiter)
 
+    async def _writable(self, fd: int) -> None:
+        self._wait("output")
+        await writable(fd)
+        self._go_on()
+
+    def _wait(self, side: Literal["input", "output"]) -> None:
+        self._waiting, self._waiting_since = side, monotonic()
+
+    def _go_on(self) -> None:
+        """Count the wait that is over."""
+        waited = monotonic() - self._waiting_since
+        if self._waiting == "input":
+            self._starved += waited
+        else:
+            self._blocked += waited
+        self._waiting = None
+
     def _grow_pipes(self, size: int) -> None:
-        """Ask for larger pipes; a refusal is no error, and nothing ever shrinks."""
-        if sys.platform == "linux":
-            for end in (self._source.fileno(), self._sink.fileno()):
-                with suppress(OSError):
-                    if fcntl.fcntl(end, fcntl.F_GETPIPE_SZ) < size:
-                        fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, size)
+        grow_pipe(self._source.fileno(), size)
+        grow_pipe(self._sink.fileno(), size)
+
+
+class _Tap:
+    """The copy of one hop: written until it fails, or the flow ends."""
+
+    def __init__(self, hop: int, sink: Descriptor, outcomes: HopOutcomes) -> None:
+        self._hop = hop
+        self._sink = sink
+        self._outcomes = outcomes
+        self._written = 0
+        self._is_open = True
+        # A file never has to be waited for; with pipes and sockets we must be able to.
+        mode = os.fstat(sink.fileno()).st_mode
+        self._restores = (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) and (
+            os.get_blocking(sink.fileno())
+        )
+
+    async def write(
+        self, data: memoryview, room: Callable[[int], Awaitable[None]]
+    ) -> None:
+        """Write all of ``data``, with ``room`` to wait for; a failure ends the tap."""
+        if not self._is_open:
+            return
+        fd = self._sink.fileno()
+        if self._restores:
+            os.set_blocking(fd, False)
+        try:
+            while data:
+                try:
+                    size = os.write(fd, data)
+                except BlockingIOError:
+                    await room(fd)
+                else:
+                    self._written += size
+                    data = data[size:]
+        except OSError as error:
+            self.end(error.errno or errno.EIO)
+
+    def end(self, number: int = 0) -> None:
+        """Close the copy and report it, unless that has happened."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._restores:
+            os.set_blocking(self._sink.fileno(), True)
+        try:
+            self._sink.close()
+        except OSError as error:
+            number = number or error.errno or errno.EIO
+        self._outcomes.record_tap(TapReport(self._hop, self._written, number))

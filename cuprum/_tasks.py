@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
-__all__ = ["finish", "run_to_end", "settle"]
+__all__ = ["finish", "raise_first", "run_to_end", "settle"]
 
 T = TypeVar("T")
 
@@ -71,3 +71,10 @@ async def settle(tasks: Collection[asyncio.Task[None]], *, within: float) -> Non
     for task in tasks:
         if not task.cancelled():
             task.exception()  # looked at: no complaint when it is dropped
+
+
+def raise_first(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Raise the exception of the first task that has failed, if one has."""
+    for task in tasks:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            raise error

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import logging
-import subprocess
+import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cuprum._backend import StreamBackend, helper_is_required
-from cuprum._descriptors import Descriptor, Pipe, make_pipe
+from cuprum._descriptors import Pipe, make_pipe
+from cuprum._files import open_output
 from cuprum._helper_pump import HelperPump
+from cuprum._hops import HopEnds, HopOutcomes
 from cuprum._streams import PythonPump
 from cuprum._tasks import finish
-from cuprum.pump import PumpUnavailableError
+from cuprum.pump import HopReport, PumpUnavailableError
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from cuprum._hops import HopOutcomes
-    from cuprum.pump import PumpOptions
+    from cuprum._descriptors import Descriptor
+    from cuprum._plan import RunPlan
 
 __all__ = ["Pump", "Wiring"]
 
 _logger = logging.getLogger(__name__)
+
+_NOTHING_YET = HopReport(0, 0, 0, "", False, None, 0.0, 0.0, 0.0)
 
 
 class Pump(Protocol):
     """What moves the bytes of all hops; the pipeline does not know which one."""
 
     @property
-    def outcomes(self) -> HopOutcomes:
-        """How the hops ended."""
+    def pid(self) -> int | None:
+        """Process number; None if it has none of its own."""
         ...
 
     async def start(self) -> None:
@@ -44,6 +48,10 @@ class Pump(Protocol):
         """End at once what is not over."""
         ...
 
+    def report(self, hop: int) -> HopReport | None:
+        """Return what a hop that has not ended has moved, if that is known."""
+        ...
+
 
 class _Hop(NamedTuple):
     """Two pipes: stage i writes into ``up``, stage i + 1 reads from ``down``."""
@@ -53,28 +61,53 @@ class _Hop(NamedTuple):
 
 
 class Wiring:
-    """The pipes of a pipeline of ``hops`` + 1 stages.
+    """The pipes of a pipeline of ``hops`` + 1 stages, and what pumps.
+
+    The pump is there before any stage is spawned, so that nothing is spawned in
+    vain. Without hops there is none.
 
     Args:
         hops: how many hops.
-        options: for the pump.
+        plan: for the pump, the taps and the interval of progress.
+        backend: which pump to try first.
         owner: closes every descriptor, and ends the pump, at the latest.
+
+    Attributes:
+        outcomes: how the hops ended.
+        inodes: numbers of the pipes, by which they can be recognised.
+
+    Raises:
+        PumpUnavailableError: it has to be the helper, and that cannot be run.
+        OSError: a tap's target cannot be opened.
+        ValueError: there is no such hop as a tap's, or it has two taps.
     """
 
-    def __init__(self, hops: int, options: PumpOptions, owner: ExitStack) -> None:
+    def __init__(
+        self, hops: int, plan: RunPlan, backend: StreamBackend, owner: ExitStack
+    ) -> None:
         self._owner = owner
-        self._options = options
+        self._plan = plan
         self._hops = [_Hop(make_pipe(owner), make_pipe(owner)) for _ in range(hops)]
+        self._taps = self._open_taps()
+        required = [tap.hop for tap in plan.taps if tap.required]
+        self.outcomes = HopOutcomes(hops, required)
+        self.inodes = {
+            os.fstat(p.reader.fileno()).st_ino for h in self._hops for p in h
+        }
+        self._pump = self._launch(backend) if hops else None
+
+    @property
+    def pid(self) -> int | None:
+        """The pump's process number; None if it has none of its own."""
+        return None if self._pump is None else self._pump.pid
 
     def stdin(self, stage: int) -> int:
-        """Return what the stage gets as standard input."""
-        if stage == 0:
-            return subprocess.DEVNULL
+        """Return what a stage other than the first gets as standard input."""
         return self._hops[stage - 1].down.reader.fileno()
 
-    def stdout(self, stage: int) -> Descriptor | None:
-        """Return what the stage gets as standard output; None for the last one."""
-        return self._hops[stage].up.writer if stage < len(self._hops) else None
+    def stdout(self, stage: int) -> int:
+        """Return what a stage other than the last gets as standard output."""
+        return self._hops[stage].up.writer.fileno()
 
     def close_outer_ends(self, stage: int) -> None:
         """Close our copies of what the stage has been given."""
@@ -83,21 +116,8 @@ class Wiring:
         if stage < len(self._hops):
             self._hops[stage].up.writer.close()
 
-    def launch(self, backend: StreamBackend) -> Pump:
-        """Make the pump, before any stage is spawned.
-
-        Raises:
-            PumpUnavailableError: it has to be the helper, and that cannot be run.
-        """
-        if backend is StreamBackend.PYTHON:
-            return self._python_pump()
-        try:
-            return HelperPump(self._inner_ends(), self._options, self._owner)
-        except PumpUnavailableError as error:
-            return self._instead_of_helper(error)
-
-    async def start(self, pump: Pump) -> Pump:
-        """Put the pump to work; return it, or the Python pump in its place.
+    async def start(self) -> None:
+        """Put the pump to work, or the Python pump in its place.
 
         A helper that dies before it has started has moved nothing, so that the
         Python pump can take over the very same descriptors.
@@ -106,13 +126,51 @@ class Wiring:
             PumpUnavailableError: it has to be the helper, and that did not start; or
                 it started in some way that is not the protocol.
         """
+        if self._pump is None:
+            return
         try:
-            await pump.start()
+            await self._pump.start()
         except PumpUnavailableError as error:
-            await finish(pump.stop())
-            pump = self._instead_of_helper(error)
-            await pump.start()
-        return pump
+            await finish(self._pump.stop())
+            self._pump = self._instead_of_helper(error)
+            await self._pump.start()
+
+    async def wait(self) -> None:
+        """Wait until all hops are over and nothing of the pump is left."""
+        if self._pump is not None:
+            await self._pump.wait()
+        self.outcomes.close()
+
+    async def stop(self) -> None:
+        """End at once what is not over."""
+        if self._pump is not None:
+            await self._pump.stop()
+        self.outcomes.close()
+
+    def reports(self) -> tuple[HopReport, ...]:
+        """Return what each hop has moved so far, as far as that is known."""
+        return tuple(
+            self._report(hop) if outcome is None else outcome.report
+            for hop, outcome in enumerate(self.outcomes.known())
+        )
+
+    def _report(self, hop: int) -> HopReport:
+        report = None if self._pump is None else self._pump.report(hop)
+        return report or _NOTHING_YET
+
+    def _launch(self, backend: StreamBackend) -> Pump:
+        if backend is StreamBackend.PYTHON:
+            return self._python_pump()
+        try:
+            return HelperPump(
+                self._inner_ends(),
+                self._plan.pump,
+                self.outcomes,
+                self._owner,
+                progress=self._plan.on_progress and self._plan.progress_interval,
+            )
+        except PumpUnavailableError as error:
+            return self._instead_of_helper(error)
 
     def _instead_of_helper(self, error: PumpUnavailableError) -> Pump:
         if error.is_final or helper_is_required():
@@ -121,7 +179,21 @@ class Wiring:
         return self._python_pump()
 
     def _python_pump(self) -> Pump:
-        return PythonPump(self._inner_ends(), self._options)
+        return PythonPump(self._inner_ends(), self._plan.pump, self.outcomes)
 
-    def _inner_ends(self) -> list[tuple[Descriptor, Descriptor]]:
-        return [(hop.up.reader, hop.down.writer) for hop in self._hops]
+    def _inner_ends(self) -> list[HopEnds]:
+        return [
+            HopEnds(hop.up.reader, hop.down.writer, self._taps.get(index))
+            for index, hop in enumerate(self._hops)
+        ]
+
+    def _open_taps(self) -> dict[int, Descriptor]:
+        opened: dict[int, Descriptor] = {}
+        for tap in self._plan.taps:
+            if not 0 <= tap.hop < len(self._hops):
+                last = len(self._hops) - 1
+                raise ValueError(f"no hop {tap.hop} to tap, they are 0 to {last}")
+            if tap.hop in opened:
+                raise ValueError(f"hop {tap.hop} has two taps")
+            opened[tap.hop] = open_output(tap.target, self._owner, append=tap.append)
+        return opened

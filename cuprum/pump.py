@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = [
     "HopReport",
     "PumpError",
     "PumpOptions",
     "PumpUnavailableError",
+    "Tap",
+    "TapError",
+    "TapReport",
 ]
 
 _GIB = 1 << 30
@@ -81,7 +89,8 @@ class PumpOptions:
 class HopReport:
     """What one hop, the way from a stage to the next, has moved.
 
-    ``bytes_read == bytes_written + bytes_discarded`` always holds.
+    ``bytes_read == bytes_written + bytes_discarded`` holds for every hop that has
+    ended; of one that flows, some bytes may be in the pump's buffer.
 
     Attributes:
         bytes_read: bytes taken from the stage before.
@@ -95,6 +104,8 @@ class HopReport:
         elapsed: seconds from start to end of the hop.
         waited_for_input: seconds in which there was nothing to read (starved).
         waited_for_output: seconds in which there was no room to write (blocked).
+        waiting: what the hop is waiting for just now, ``"input"`` or ``"output"``;
+            None while it moves, and once it has ended.
     """
 
     bytes_read: int
@@ -106,6 +117,44 @@ class HopReport:
     elapsed: float
     waited_for_input: float
     waited_for_output: float
+    waiting: Literal["input", "output"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A copy of what crosses a hop, made while it flows.
+
+    The copy never has less than the next stage got. Where it cannot be written as
+    fast as the data comes, the hop waits for it; where it fails, the stages go on
+    without it, unless it is ``required``.
+
+    Attributes:
+        hop: index of the hop, which lies between stages ``hop`` and ``hop`` + 1.
+        target: a path, opened and created as the run starts; or an open file, used
+            from where its descriptor stands, and left open.
+        append: add to what a path has, instead of truncating it first.
+        required: end the run with `TapError` if the copy cannot be written.
+    """
+
+    hop: int
+    target: str | Path | IO[str] | IO[bytes] | int
+    append: bool = field(default=False, kw_only=True)
+    required: bool = field(default=True, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TapReport:
+    """How a tap ended.
+
+    Attributes:
+        hop: index of the hop.
+        bytes_written: bytes that the target took.
+        errno: why it took no more; 0 if it has everything that crossed the hop.
+    """
+
+    hop: int
+    bytes_written: int
+    errno: int = 0
 
 
 class PumpError(OSError):
@@ -135,6 +184,24 @@ class PumpError(OSError):
         self.side: Literal["read", "write"] | None = side
         self.report = report
         self.reports = reports
+
+
+class TapError(OSError):
+    """The copy that a required tap makes could not be written.
+
+    Attributes:
+        errno: why.
+        report: what the tap had written.
+    """
+
+    def __init__(self, errno: int, strerror: str, *, report: TapReport) -> None:
+        super().__init__(errno, strerror)
+        self.report = report
+
+    def __reduce__(self) -> tuple[Callable[..., TapError], tuple[int, str]]:
+        """Pickle the report as well."""
+        again = partial(type(self), report=self.report)
+        return again, (self.errno or 0, self.strerror or "")
 
 
 class PumpUnavailableError(ImportError):

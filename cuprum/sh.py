@@ -12,8 +12,20 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cuprum._command import Pipeline, SafeCmd
-from cuprum._options import ExecutionContext, IOOptions, RunOutputOptions, StdinInput
-from cuprum._results import CommandResult, PipelineResult, TimeoutExpired
+from cuprum._options import (
+    ExecutionContext,
+    IOOptions,
+    Redirect,
+    RunOutputOptions,
+    StdinInput,
+)
+from cuprum._results import (
+    CommandResult,
+    PartialOutput,
+    PipelineResult,
+    TimeoutExpired,
+    partial_output,
+)
 from cuprum.catalogue import DEFAULT_CATALOGUE, ProgramCatalogue, UnknownProgramError
 from cuprum.context import current_context as current_context
 from cuprum.context import scoped
@@ -23,8 +35,10 @@ __all__ = [
     "CommandResult",
     "ExecutionContext",
     "IOOptions",
+    "PartialOutput",
     "Pipeline",
     "PipelineResult",
+    "Redirect",
     "RunOutputOptions",
     "SafeCmd",
     "SafeCmdBuilder",
@@ -33,6 +47,7 @@ __all__ = [
     "UnknownProgramError",
     "build_argv",
     "make",
+    "partial_output",
     "scoped",
 ]
 

@@ -106,8 +106,8 @@ report(void)
 	size_t i;
 
 	for (i = 0; fd != NULL && i < nfaults; i++)
-		(void)dprintf(atoi(fd), "%s %lu\n", faults[i].text,
-		    faults[i].reached);
+		(void)dprintf((int)strtol(fd, NULL, 10), "%s %lu\n",
+		    faults[i].text, faults[i].reached);
 }
 
 static void

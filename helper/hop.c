@@ -55,31 +55,46 @@ set_error(struct hop *h, int error, const char *side)
 	h->side = side;
 }
 
-/*
- * Close the output at once, so that its reader sees the end. A file system
- * may report only here that earlier writes were lost (close(2)).
- */
+/* A failure here is the tap's own: the stream goes on. */
+static void
+close_tap(struct hop *h, int error)
+{
+	struct sink *tap = &h->stream.tap;
+
+	if (tap->fd == -1)
+		return;
+	if (sink_close(tap) == -1 && error == 0)
+		error = errno;
+	h->tap_error = error;
+}
+
+/* Close the output at once, so that its reader sees the end; then the tap. */
 static void
 close_output(struct hop *h)
 {
 	struct stream *s = &h->stream;
 
-	if (s->out == -1)
+	if (s->out.fd == -1)
 		return;
 	h->engine->detach(s);
 	if (h->half_close)
-		(void)shutdown(s->out, SHUT_WR);
-	if (close(s->out) == -1 && errno != EINTR && !h->broken_pipe)
+		(void)shutdown(s->out.fd, SHUT_WR);
+	if (sink_close(&s->out) == -1 && !h->broken_pipe)
 		set_error(h, errno, fds_side_name(FDS_WRITE));
-	s->out = -1;
+	close_tap(h, 0);
+}
+
+/* What was read and is in nobody's hands goes nowhere any more. */
+static void
+discard_rest(struct hop *h)
+{
+	h->discarded = h->stream.read - h->stream.out.written;
 }
 
 static void
 end(struct hop *h, uint64_t now)
 {
-	/* What the copy engine still held can go nowhere any more. */
-	h->discarded += h->stream.held;
-	h->stream.held = 0;
+	discard_rest(h);
 	close_output(h);
 	(void)close(h->stream.in);
 	h->stream.in = -1;
@@ -108,8 +123,7 @@ broken(struct hop *h, uint64_t now)
 	uint64_t drain = h->opts->drain_ns;
 
 	h->broken_pipe = true;
-	h->discarded += h->stream.held;
-	h->stream.held = 0;
+	discard_rest(h);
 	close_output(h);
 	if (drain == 0) {
 		end_drain(h, "closed", now);
@@ -117,8 +131,7 @@ broken(struct hop *h, uint64_t now)
 	}
 	h->phase = HOP_DRAINING;
 	h->drain_until = drain == CLOCK_NEVER ? CLOCK_NEVER : now + drain;
-	/* One drain for all of a chain: it began where the first reader left.
-	 */
+	/* A chain has one drain: it began where the first reader left. */
 	if (h->next != NULL && h->next->broken_pipe &&
 	    h->next->drain_until < h->drain_until)
 		h->drain_until = h->next->drain_until;
@@ -158,8 +171,19 @@ static void
 ask_pipe_sizes(struct hop *h, int size, bool only_grow)
 {
 	fds_pipe_size(h->stream.in, size, only_grow);
-	fds_pipe_size(h->stream.out, size, only_grow);
+	fds_pipe_size(h->stream.out.fd, size, only_grow);
 	h->grown = true;
+}
+
+/* A sink that nothing was done with yet. */
+static struct sink
+begin(const struct sink *was)
+{
+	return (struct sink){
+		.fd = was->fd,
+		.kind = was->fd == -1 ? FDS_OTHER : fds_kind(was->fd),
+		.was_nonblock = was->was_nonblock,
+	};
 }
 
 void
@@ -176,20 +200,20 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
 		.next = next,
 		.stream = {
 			.in = was.in,
-			.out = was.out,
 			.in_kind = fds_kind(was.in),
-			.out_kind = fds_kind(was.out),
-			.was_nonblock = was.was_nonblock,
+			.out = begin(&was.out),
+			.tap = begin(&was.tap),
 			.limit = opts->buffer_size,
 		},
 		.started = now,
 	};
-	h->half_close = out_shared && h->stream.out_kind == FDS_SOCKET;
+	h->half_close = out_shared && h->stream.out.kind == FDS_SOCKET;
+	h->tapped = h->stream.tap.fd != -1;
 	if (opts->pipe_policy == PIPE_AT_START)
 		ask_pipe_sizes(h, opts->pipe_size, false);
 	h->grown = opts->pipe_policy != PIPE_GROW_EARNED;
 	if (opts->engine == ENGINE_SPLICE ||
-	    (opts->engine == ENGINE_AUTO &&
+	    (opts->engine == ENGINE_AUTO && !h->tapped &&
 		move_splice.attach(&h->stream) == MOVE_ON))
 		engine = &move_splice;
 	use_engine(h, engine, now);
@@ -198,21 +222,25 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
 void
 hop_poll(const struct hop *h, struct pollfd ends[2])
 {
+	const struct stream *s = &h->stream;
+	bool blocked = h->wait == HOP_BLOCKED;
+
 	ends[0] = (struct pollfd){ .fd = -1 };
 	ends[1] = (struct pollfd){ .fd = -1 };
 	if (h->phase == HOP_ENDED)
 		return;
-	if (h->wait != HOP_BLOCKED) {
-		ends[0].fd = h->stream.in;
-		ends[0].events = POLLIN;
-	}
+	if (!blocked)
+		ends[0] = (struct pollfd){ .fd = s->in, .events = POLLIN };
+	else if (s->full != s->out.fd)
+		ends[0] = (struct pollfd){ .fd = s->full, .events = POLLOUT };
 	/*
-	 * Also while starved, without asking for room: poll reports that the
-	 * reader has gone unasked (POLLERR, POLLHUP).
+	 * Also while it waits for another, without asking for room: poll
+	 * reports that the reader has gone unasked (POLLERR, POLLHUP).
 	 */
 	if (h->phase == HOP_FLOWING) {
-		ends[1].fd = h->stream.out;
-		ends[1].events = h->wait == HOP_BLOCKED ? POLLOUT : 0;
+		ends[1].fd = s->out.fd;
+		if (blocked && s->full == s->out.fd)
+			ends[1].events = POLLOUT;
 	}
 }
 
@@ -258,6 +286,9 @@ flow(struct hop *h)
 	case MOVE_UNFIT:
 		change_engine(h, clock_now());
 		break;
+	case MOVE_UNTAPPED:
+		close_tap(h, s->error);
+		break;
 	case MOVE_FAILED:
 		fail(h, s->error, fds_side_name(s->error_side), clock_now());
 		break;
@@ -292,18 +323,19 @@ drain(struct hop *h, uint64_t now)
 void
 hop_step(struct hop *h, const struct pollfd ends[2], uint64_t now)
 {
-	bool input = ends[0].revents != 0, output = ends[1].revents != 0;
+	bool first = ends[0].revents != 0, output = ends[1].revents != 0, gone;
 
 	switch (h->phase) {
 	case HOP_FLOWING:
-		if (h->wait != HOP_READY && !input && !output)
+		if (h->wait != HOP_READY && !first && !output)
 			return;
 		/* Input that is there, its end included, is served first. */
-		output = output && h->wait == HOP_STARVED && !input;
+		gone = !first && output && h->wait != HOP_READY &&
+		    ends[1].events == 0;
 		stop_waiting(h, now);
-		if (output && h->stream.out_kind == FDS_TERMINAL)
+		if (gone && h->stream.out.kind == FDS_TERMINAL)
 			fail(h, EIO, fds_side_name(FDS_WRITE), now);
-		else if (output)
+		else if (gone)
 			broken(h, now);
 		else
 			flow(h);
@@ -323,6 +355,12 @@ hop_abort(struct hop *h, int error, uint64_t now)
 		return;
 	stop_waiting(h, now);
 	fail(h, error, NULL, now);
+}
+
+bool
+hop_tap_ended(const struct hop *h)
+{
+	return h->tapped && h->stream.tap.fd == -1;
 }
 
 /* For whom the hop waits, as records name it. */
@@ -348,7 +386,7 @@ hop_report(const struct hop *h, uint64_t now)
 	return (struct status_hop){
 		.hop = h->index,
 		.read = h->stream.read,
-		.written = h->stream.written,
+		.written = h->stream.out.written,
 		.discarded = h->discarded,
 		.engine = h->engine->name,
 		.broken_pipe = h->broken_pipe,

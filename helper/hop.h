@@ -28,6 +28,8 @@ struct hop {
 	const struct engine *engine;
 	struct stream stream;
 	bool half_close; /* out is a socket in use */
+	bool tapped;     /* there is a tap, or was */
+	int tap_error;   /* errno; 0: none */
 	enum hop_phase phase;
 	enum hop_wait wait;
 	uint64_t wait_since;
@@ -42,20 +44,25 @@ struct hop {
 	uint64_t wait_output_ns;
 	uint64_t started;
 	uint64_t ended;
-	bool reported; /* the caller's: record sent */
+	bool tap_reported; /* the caller's: record sent */
+	bool reported;     /* likewise */
 };
 
 /*
- * Begin with next set, and the two descriptors and was_nonblock in stream; the
- * descriptors are the hop's from here on. out_shared: other hops use the same
- * output, so that its end of file, if it is a socket, takes a shutdown(2).
+ * Begin with next set, and in stream the descriptors and was_nonblock of both
+ * sinks; the descriptors are the hop's from here on. out_shared: other hops use
+ * the same output, so that its end of file, if it is a socket, takes a
+ * shutdown(2).
  * Nothing moves yet. A hop that its engine cannot serve has ended when this
  * returns, with error set.
  */
 void hop_start(struct hop *, int index, const struct options *, bool out_shared,
     uint64_t now);
 
-/* The descriptors to poll and what for: input first, then output. */
+/*
+ * The descriptors to poll and what for: first the input or a full tap, then the
+ * output.
+ */
 void hop_poll(const struct hop *, struct pollfd ends[2]);
 
 /* When hop_step is due even if poll reports nothing; or CLOCK_NEVER. */
@@ -66,6 +73,9 @@ void hop_step(struct hop *, const struct pollfd ends[2], uint64_t now);
 
 /* End it from outside with an errno; nothing if it has ended. */
 void hop_abort(struct hop *, int error, uint64_t now);
+
+/* Whether there was a tap, and it is closed: its record is due. */
+bool hop_tap_ended(const struct hop *);
 
 /* Everything a record says, the wait that goes on now included. */
 struct status_hop hop_report(const struct hop *, uint64_t now);

@@ -12,12 +12,9 @@
 #include <sys/un.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "fds.h"
 #include "job.h"
 #include "fault.h"
 
@@ -29,10 +26,34 @@
 #define SCM_PIDFD 0x04
 #endif
 
-int
-job_check_socket(int control_fd)
+/*
+ * Each datagram comes with its sender's credentials, the end of file with
+ * nothing: so an empty datagram can be told from it. Other systems cannot.
+ */
+#ifdef SO_PASSCRED
+#define CREDENTIALS_SPACE CMSG_SPACE(sizeof(struct ucred))
+#else
+#define CREDENTIALS_SPACE 0
+#endif
+
+/* 0, or -1 with errno. */
+static int
+ask_for_credentials(int control_fd)
 {
-	struct sockaddr_un peer;
+#ifdef SO_PASSCRED
+	int on = 1;
+
+	return setsockopt(control_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+#else
+	(void)control_fd;
+	return 0;
+#endif
+}
+
+int
+job_prepare_socket(int control_fd)
+{
+	struct sockaddr_un peer = { 0 };
 	socklen_t length = sizeof(int);
 	int type;
 
@@ -45,7 +66,7 @@ job_check_socket(int control_fd)
 		errno = EPROTOTYPE;
 		return -1;
 	}
-	return 0;
+	return ask_for_credentials(control_fd);
 }
 
 /*
@@ -85,23 +106,25 @@ refused(int error)
 	return JOB_REFUSED;
 }
 
-/* Nothing was received: a datagram of no bytes looks the same. */
-static bool
-other_end_gone(int control_fd)
+/* recvmsg(2) has failed, with errno. */
+static enum job_result
+not_received(void)
 {
-#ifdef POLLRDHUP
-	return fds_ready(control_fd, POLLRDHUP) != 0;
-#else
-	(void)control_fd;
-	return true;
-#endif
+	switch (errno) {
+	case EINTR:
+	case EAGAIN:
+	case ECONNRESET: /* gone with something unread; what it sent follows */
+		return JOB_NONE;
+	}
+	return JOB_FAILED;
 }
 
 enum job_result
 job_receive(int control_fd, struct job *job)
 {
 	union {
-		char bytes[CMSG_SPACE(JOB_FDS_MAX * sizeof(int))];
+		char bytes[CMSG_SPACE(JOB_FDS_MAX * sizeof(int)) +
+		    CREDENTIALS_SPACE];
 		struct cmsghdr align;
 	} control;
 	struct iovec payload = { job->payload, sizeof(job->payload) };
@@ -116,16 +139,14 @@ job_receive(int control_fd, struct job *job)
 	job->nfds = job->length = 0;
 	n = recvmsg(control_fd, &message, MSG_DONTWAIT);
 	if (n == -1)
-		return errno == EINTR || errno == EAGAIN ? JOB_NONE :
-		    errno == ECONNRESET                  ? JOB_EOF :
-							   JOB_FAILED;
-	take_descriptors(job, &message);
-	if (n == 0 && job->nfds == 0 && other_end_gone(control_fd))
+		return not_received();
+	if (n == 0 && message.msg_controllen == 0)
 		return JOB_EOF;
+	take_descriptors(job, &message);
 	job->length = (size_t)n;
 	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		return refused(EMSGSIZE);
-	if (job->nfds < 3 || job->nfds % 2 == 0)
+	if (job->nfds < 3)
 		return refused(EPROTO);
 	if (n > 0 && job->payload[n - 1] != '\0')
 		return refused(EPROTO);

@@ -22,21 +22,21 @@ enum job_result {
 	JOB_RECEIVED,
 	JOB_REFUSED, /* not a job (errno); its descriptors are in fds */
 	JOB_NONE,    /* nothing there after all */
-	JOB_EOF,     /* the other end has gone */
+	JOB_EOF,     /* the other end has gone, and nothing waits any more */
 	JOB_FAILED   /* recvmsg(2) failed (errno) */
 };
 
 /*
- * Whether control_fd can bring jobs: a connected AF_UNIX socket of type
+ * Make control_fd bring jobs: it must be a connected AF_UNIX socket of type
  * SOCK_SEQPACKET. 0, or -1 with errno.
  */
-int job_check_socket(int control_fd);
+int job_prepare_socket(int control_fd);
 
 /*
  * Take the next datagram, without waiting. Descriptors arrive close-on-exec.
  * Refused with EMSGSIZE if payload or descriptors were cut short, and with
- * EPROTO if the descriptors are not a status descriptor and pairs after it,
- * or the payload does not end with a NUL.
+ * EPROTO if they are fewer than a status descriptor and one pair, or the
+ * payload does not end with a NUL.
  */
 enum job_result job_receive(int control_fd, struct job *);
 

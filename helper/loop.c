@@ -129,29 +129,41 @@ loop_wait(int fd, short events, uint64_t deadline)
 	return LOOP_DONE;
 }
 
+enum status_result
+loop_report(struct hop *h, int status_fd)
+{
+	enum status_result sent = STATUS_SENT;
+	struct status_hop report;
+
+	if (hop_tap_ended(h) && !h->tap_reported) {
+		sent = status_tap(status_fd, h->index, h->stream.tap.written,
+		    h->tap_error);
+		h->tap_reported = sent == STATUS_SENT;
+	}
+	if (sent == STATUS_SENT && h->phase == HOP_ENDED && !h->reported) {
+		report = hop_report(h, h->ended);
+		sent = status_ended(status_fd, &report);
+		h->reported = sent == STATUS_SENT;
+	}
+	return sent;
+}
+
 /*
- * Send the records of hops that have ended. *unsent and *live count what is
- * left. LOOP_DONE, or LOOP_ORPHANED.
+ * Send all records that are due. *unsent and *live count the hops that have
+ * some left, and those that go on. LOOP_DONE, or LOOP_ORPHANED.
  */
 static enum loop_result
-report_ended(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
+report_all(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
     size_t *live)
 {
-	struct status_hop report;
 	size_t i;
 
 	*unsent = *live = 0;
 	for (i = 0; i < nhops; i++) {
-		if (hops[i].phase != HOP_ENDED) {
+		if (hops[i].phase != HOP_ENDED)
 			(*live)++;
-			continue;
-		}
-		if (hops[i].reported)
-			continue;
-		report = hop_report(&hops[i], hops[i].ended);
-		switch (status_ended(status_fd, &report)) {
+		switch (loop_report(&hops[i], status_fd)) {
 		case STATUS_SENT:
-			hops[i].reported = true;
 			break;
 		case STATUS_FULL:
 			(*unsent)++;
@@ -163,7 +175,10 @@ report_ended(struct hop *hops, size_t nhops, int status_fd, size_t *unsent,
 	return LOOP_DONE;
 }
 
-/* Progress records are dropped where there is no room for them. */
+/*
+ * Progress records are dropped where there is no room for them. LOOP_DONE, or
+ * LOOP_ORPHANED.
+ */
 static enum loop_result
 send_progress(const struct hop *hops, size_t nhops, int status_fd)
 {
@@ -189,7 +204,7 @@ show_progress(const struct hop *hops, size_t nhops, struct display *line,
 	size_t i;
 
 	for (i = 0; i < nhops; i++) {
-		sum.written += hops[i].stream.written;
+		sum.written += hops[i].stream.out.written;
 		sum.discarded += hops[i].discarded;
 		sum.live += hops[i].phase != HOP_ENDED;
 		sum.starved += hops[i].wait == HOP_STARVED;
@@ -221,7 +236,7 @@ prepare(struct pollfd *fds, const struct hop *hops, size_t nhops, int status_fd,
 	return earliest;
 }
 
-/* Wait once, and let every hop do what it can. */
+/* Wait once, and let every hop do what it can. LOOP_DONE: go on. */
 static enum loop_result
 turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 {
@@ -248,6 +263,7 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 	return LOOP_DONE;
 }
 
+/* The same until all hops have ended: what loop_run returns. */
 static enum loop_result
 run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
     uint64_t progress_ns, struct display *line)
@@ -259,7 +275,7 @@ run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
 	if (progress_ns != CLOCK_NEVER)
 		due = line->started + progress_ns;
 	for (;;) {
-		result = report_ended(hops, nhops, status_fd, &unsent, &live);
+		result = report_all(hops, nhops, status_fd, &unsent, &live);
 		if (result != LOOP_DONE || unsent + live == 0)
 			return result;
 		deadline =
@@ -281,19 +297,38 @@ run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
 	}
 }
 
-enum loop_result
-loop_run(struct hop *hops, size_t nhops, int status_fd, uint64_t progress_ns)
+struct pollfd *
+loop_reserve(size_t nhops)
 {
-	struct pollfd *fds = calloc(2 + 2 * nhops, sizeof(*fds));
+	size_t i, n = 2 + 2 * nhops;
+	struct pollfd *fds = calloc(n, sizeof(*fds));
+	int error;
+
+	if (fds == NULL)
+		return NULL;
+	for (i = 0; i < n; i++)
+		fds[i].fd = -1;
+	while (poll(fds, (nfds_t)n, 0) == -1) {
+		if (errno == EINTR || errno == EAGAIN)
+			continue;
+		error = errno;
+		free(fds);
+		errno = error;
+		return NULL;
+	}
+	return fds;
+}
+
+enum loop_result
+loop_run(struct pollfd *reserved, struct hop *hops, size_t nhops, int status_fd,
+    uint64_t progress_ns)
+{
 	struct display line = { .started = clock_now() };
 	enum loop_result result;
 
-	if (fds == NULL)
-		return LOOP_FAILED;
-	result = run(fds, hops, nhops, status_fd, progress_ns, &line);
+	result = run(reserved, hops, nhops, status_fd, progress_ns, &line);
 	/* However it ended: what comes next begins on a line of its own. */
 	if (progress_ns != CLOCK_NEVER && status_fd == -1)
 		show_progress(hops, nhops, &line, true);
-	free(fds);
 	return result;
 }

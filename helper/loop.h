@@ -34,12 +34,24 @@ int loop_catch_signals(bool ignore_interrupts);
 _Noreturn void loop_die(void);
 
 /*
- * Let all hops move until they have ended; write "progress" and "hop" records
- * to status_fd (-1: none, and progress is a line on standard error). On any
- * result but LOOP_DONE hops may still be open, and their records unsent.
+ * What loop_run needs to wait for so many hops, to be freed; or NULL with
+ * errno: no memory, or EINVAL, more than poll(2) takes (RLIMIT_NOFILE).
  */
-enum loop_result loop_run(struct hop *hops, size_t nhops, int status_fd,
-    uint64_t progress_ns);
+struct pollfd *loop_reserve(size_t nhops);
+
+/*
+ * Send those records of a hop that are due and were not sent: its tap's, and
+ * its own, the last. STATUS_SENT if none is left.
+ */
+enum status_result loop_report(struct hop *, int status_fd);
+
+/*
+ * Let all hops move until they have ended; write "progress", "tap" and "hop"
+ * records to status_fd (-1: none, and progress is a line on standard error). On
+ * any result but LOOP_DONE hops may still be open, and their records unsent.
+ */
+enum loop_result loop_run(struct pollfd *reserved, struct hop *hops,
+    size_t nhops, int status_fd, uint64_t progress_ns);
 
 /*
  * Wait for events (poll(2)) of one descriptor. LOOP_DONE once they are there,

@@ -22,6 +22,7 @@
 #include "sandbox.h"
 #include "serve.h"
 
+/* To standard output. 0, or -1 with errno. */
 static int
 print_version(void)
 {
@@ -58,14 +59,14 @@ check(const struct options *opts)
 {
 	if (opts->control_fd == -1)
 		return run_check(opts);
-	if (job_check_socket(opts->control_fd) == 0)
+	if (job_prepare_socket(opts->control_fd) == 0)
 		return EX_OK;
 	complain("descriptor %d (control): %s", opts->control_fd,
 	    strerror(errno));
 	return EX_OSERR;
 }
 
-/* Only now may this program open descriptors itself. */
+/* Do what was asked for. The exit status. */
 static int
 work(const struct options *opts)
 {
@@ -73,6 +74,7 @@ work(const struct options *opts)
 
 	if (status != EX_OK)
 		return status;
+	/* Only now may this program open descriptors itself. */
 	if (fds_fill_standard() == -1 ||
 	    (opts->sandbox && sandbox_shed(opts) == -1) ||
 	    loop_catch_signals(opts->ignore_interrupts) == -1 ||
@@ -105,6 +107,7 @@ main(int argc, char **argv)
 		status = print(print_version);
 		break;
 	case OPTIONS_BAD:
+	case OPTIONS_UNPAIRED:
 		complain("%s", why);
 		break;
 	case OPTIONS_NO_MEMORY:

@@ -16,8 +16,6 @@
 #include "move.h"
 #include "fault.h"
 
-#define TERMINAL_ROOM 32 /* bytes */
-
 static enum move_result
 failed(struct stream *s, enum fds_side side)
 {
@@ -37,9 +35,9 @@ static enum move_result
 splice_attach(struct stream *s)
 {
 	bool pipe_in = s->in_kind == FDS_FIFO;
-	bool pipe_out = s->out_kind == FDS_FIFO;
+	bool pipe_out = s->out.kind == FDS_FIFO;
 
-	if ((pipe_in && pipe_out) || (pipe_in && s->out_kind == FDS_REGULAR) ||
+	if ((pipe_in && pipe_out) || (pipe_in && s->out.kind == FDS_REGULAR) ||
 	    (s->in_kind == FDS_REGULAR && pipe_out))
 		return MOVE_ON;
 	return MOVE_UNFIT;
@@ -51,7 +49,7 @@ splice_again(struct stream *s)
 {
 	struct pollfd ends[2] = {
 		{ .fd = s->in, .events = POLLIN },
-		{ .fd = s->out, .events = POLLOUT },
+		{ .fd = s->out.fd, .events = POLLOUT },
 	};
 
 	if (poll(ends, 2, 0) == -1)
@@ -59,8 +57,10 @@ splice_again(struct stream *s)
 							   failed(s, FDS_READ);
 	if (ends[0].revents == 0)
 		return MOVE_STARVED;
-	if (ends[1].revents == 0)
+	if (ends[1].revents == 0) {
+		s->full = s->out.fd;
 		return MOVE_BLOCKED;
+	}
 	return MOVE_ON;
 }
 
@@ -85,7 +85,7 @@ splice_failed(struct stream *s)
 		}
 		break;
 	}
-	return failed(s, s->out_kind == FDS_FIFO ? FDS_READ : FDS_WRITE);
+	return failed(s, s->out.kind == FDS_FIFO ? FDS_READ : FDS_WRITE);
 }
 
 static enum move_result
@@ -93,14 +93,14 @@ splice_move(struct stream *s)
 {
 	/* Per call: O_NONBLOCK would be seen by all who share the pipe. */
 	ssize_t n =
-	    splice(s->in, NULL, s->out, NULL, s->limit, SPLICE_F_NONBLOCK);
+	    splice(s->in, NULL, s->out.fd, NULL, s->limit, SPLICE_F_NONBLOCK);
 
 	if (n == 0)
 		return MOVE_EOF;
 	if (n == -1)
 		return splice_failed(s);
 	s->read += (uint64_t)n;
-	s->written += (uint64_t)n;
+	s->out.written += (uint64_t)n;
 	return MOVE_ON;
 }
 
@@ -135,29 +135,6 @@ const struct engine move_splice = {
 	.detach = splice_detach,
 };
 
-/*
- * How often O_NONBLOCK was put back. Several outputs may be one open file,
- * and what one hop puts back another may still need: a stream that has seen
- * fewer of these sets the flag again.
- */
-static unsigned int put_back;
-
-/* Of what may block for long, these can be told not to (open(2)). */
-static bool
-can_nonblock(const struct stream *s)
-{
-	return s->out_kind == FDS_FIFO || s->out_kind == FDS_SOCKET;
-}
-
-static enum move_result
-set_nonblock(struct stream *s)
-{
-	if (can_nonblock(s) && fds_set_nonblock(s->out, true) == -1)
-		return failed(s, FDS_WRITE);
-	s->epoch = put_back;
-	return MOVE_ON;
-}
-
 static enum move_result
 copy_attach(struct stream *s)
 {
@@ -170,24 +147,24 @@ copy_attach(struct stream *s)
 	s->buffer = malloc(s->limit);
 	if (s->buffer == NULL)
 		return failed(s, FDS_READ);
-	return set_nonblock(s);
+	/* Not the tap: if it cannot be, that is not the stream's affair. */
+	if (sink_prepare(&s->out) == -1)
+		return failed(s, FDS_WRITE);
+	return MOVE_ON;
 }
 
 static void
 copy_detach(struct stream *s)
 {
-	if (can_nonblock(s) && !s->was_nonblock) {
-		/* Best effort: the descriptor was fine a moment ago. */
-		(void)fds_set_nonblock(s->out, false);
-		put_back++;
-	}
 	free(s->buffer);
 	s->buffer = NULL;
 }
 
 /*
  * Read into the empty buffer. The input's flags are left alone; poll says
- * first whether there is something, so that read does not block.
+ * first whether there is something, so that read does not block. But of a FIFO
+ * that was opened before any writer came (O_NONBLOCK) poll says nothing until
+ * one does, where read says that it is at its end.
  */
 static enum move_result
 copy_fill(struct stream *s)
@@ -195,7 +172,7 @@ copy_fill(struct stream *s)
 	int ready = fds_ready(s->in, POLLIN);
 	ssize_t n;
 
-	if (ready == 0)
+	if (ready == 0 && !(s->in_kind == FDS_FIFO && fds_nonblock(s->in)))
 		return MOVE_STARVED;
 	n = ready == -1 ? -1 : read(s->in, s->buffer, s->limit);
 	if (n == -1)
@@ -205,58 +182,37 @@ copy_fill(struct stream *s)
 	if (n == 0)
 		return MOVE_EOF;
 	s->read += (uint64_t)n;
-	s->start = 0;
 	s->held = (size_t)n;
 	return MOVE_ON;
 }
 
-/*
- * How much a write may take without blocking; -1 with errno. A terminal that
- * polls writable has room for 256 bytes (WAKEUP_CHARS of Linux's n_tty), and
- * one may become eight on the way, as a tab does. Its flags are not touched: a
- * shell reads from the same open file.
- */
-static ssize_t
-copy_room(struct stream *s)
+/* What a sink has not taken yet of the bytes that were read last. */
+static size_t
+pending(const struct stream *s, const struct sink *sink)
 {
-	int ready;
-
-	if (s->out_kind != FDS_TERMINAL)
-		return (ssize_t)s->held;
-	ready = fds_ready(s->out, POLLOUT);
-	if (ready == 0)
-		errno = EAGAIN;
-	if (ready != 1)
-		return -1;
-	return s->held < TERMINAL_ROOM ? (ssize_t)s->held : TERMINAL_ROOM;
+	return (size_t)(s->read - sink->written);
 }
 
 static enum move_result
-copy_flush(struct stream *s)
+copy_flush(struct stream *s, struct sink *sink)
 {
-	ssize_t n;
+	size_t left = pending(s, sink);
 
-	if (s->epoch != put_back && set_nonblock(s) != MOVE_ON)
-		return MOVE_FAILED;
-	n = copy_room(s);
-	if (n != -1)
-		n = write(s->out, s->buffer + s->start, (size_t)n);
-	if (n == -1) {
-		switch (errno) {
-		case EINTR:
-			return MOVE_ON;
-		case EAGAIN:
-			return MOVE_BLOCKED;
-		case EPIPE:
-		case ECONNRESET:
+	switch (sink_write(sink, s->buffer + s->held - left, left)) {
+	case SINK_TOOK:
+		return MOVE_ON;
+	case SINK_FULL:
+		s->full = sink->fd;
+		return MOVE_BLOCKED;
+	case SINK_GONE:
+		if (sink == &s->out)
 			return MOVE_BROKEN;
-		}
-		return failed(s, FDS_WRITE);
+		break;
+	case SINK_FAILED:
+		break;
 	}
-	s->written += (uint64_t)n;
-	s->start += (size_t)n;
-	s->held -= (size_t)n;
-	return MOVE_ON;
+	(void)failed(s, FDS_WRITE);
+	return sink == &s->out ? MOVE_FAILED : MOVE_UNTAPPED;
 }
 
 static enum move_result
@@ -264,12 +220,18 @@ copy_move(struct stream *s)
 {
 	enum move_result result;
 
-	if (s->held == 0) {
+	if (pending(s, &s->out) == 0) {
 		result = copy_fill(s);
-		if (result != MOVE_ON || s->held == 0)
+		if (result != MOVE_ON || pending(s, &s->out) == 0)
 			return result;
 	}
-	return copy_flush(s);
+	/* All of it to the tap first, so that it never lacks what was read. */
+	if (s->tap.fd != -1 && pending(s, &s->tap) > 0) {
+		result = copy_flush(s, &s->tap);
+		if (result != MOVE_ON || pending(s, &s->tap) > 0)
+			return result;
+	}
+	return copy_flush(s, &s->out);
 }
 
 const struct engine move_copy = {

@@ -10,34 +10,33 @@
 #include <stdint.h>
 
 #include "fds.h"
+#include "sink.h"
 
-/* Two descriptors and what went from one to the other. */
+/* An input, an output, perhaps a tap, and what went from one to the others. */
 struct stream {
 	int in;
-	int out;
 	enum fds_kind in_kind;
-	enum fds_kind out_kind;
-	size_t limit; /* most bytes per call */
+	struct sink out;
+	struct sink tap; /* gets every byte before out does */
+	size_t limit;    /* most bytes per call */
 	uint64_t read;
-	uint64_t written;
-	int error; /* errno, after MOVE_FAILED */
+	int error; /* errno, after MOVE_FAILED or MOVE_UNTAPPED */
 	enum fds_side error_side;
-	/* The copy engine's: bytes read and not yet written. */
+	int full; /* after MOVE_BLOCKED: what will poll writable */
+	/* The copy engine's: what was read last. */
 	unsigned char *buffer;
-	size_t start;
 	size_t held;
-	bool was_nonblock; /* out's O_NONBLOCK, as the program found it */
-	unsigned int epoch;
 };
 
 enum move_result {
-	MOVE_ON,      /* something moved, or may at once: call again */
-	MOVE_STARVED, /* nothing to read; in will poll readable */
-	MOVE_BLOCKED, /* no room; out will poll writable */
-	MOVE_EOF,     /* end of input, and all that was read is written */
-	MOVE_BROKEN,  /* the reader of out has gone */
-	MOVE_UNFIT,   /* cannot serve these descriptors; nothing was read */
-	MOVE_FAILED   /* error and error_side are set */
+	MOVE_ON,       /* something moved, or may at once: call again */
+	MOVE_STARVED,  /* nothing to read; in will poll readable */
+	MOVE_BLOCKED,  /* no room; full is set, and will poll writable */
+	MOVE_EOF,      /* end of input, and all that was read is written */
+	MOVE_BROKEN,   /* the reader of out has gone */
+	MOVE_UNFIT,    /* cannot serve these descriptors; nothing was read */
+	MOVE_UNTAPPED, /* the tap has failed (error): close it and go on */
+	MOVE_FAILED    /* error and error_side are set */
 };
 
 /*

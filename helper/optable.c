@@ -67,6 +67,18 @@ take_drain(struct options *opts, const char *argument)
 	return number_parse_seconds(argument, &opts->drain_ns);
 }
 
+/* There is room for as many as there are words. */
+static int
+take_tap(struct options *opts, const char *argument)
+{
+	long long hop;
+
+	if (number_parse(argument, INT_MAX, &hop) == -1)
+		return -1;
+	opts->taps[opts->ntaps++] = (int)hop;
+	return 0;
+}
+
 static int
 take_chain(struct options *opts, const char *argument)
 {
@@ -141,6 +153,8 @@ const struct optable_row optable[] = {
 	    take_drain, "once nobody reads, discard so long [0.25]" },
 	{ 'C', ARGV_AND_JOB, "chain", NULL, NULL, take_chain,
 	    "hops are one pipeline, and drain as one" },
+	{ 'T', ARGV_AND_JOB, "tap", "HOP", "the number of a hop, from 0",
+	    take_tap, "copy what crosses it to one more operand" },
 	{ 's', ARGV_ONLY, "status-fd", "FD", "the number of a descriptor",
 	    take_status_fd, "write status records there" },
 	{ 'p', ARGV_AND_JOB, "progress", "SECONDS", "seconds, at least 0.001",
@@ -160,6 +174,9 @@ const struct optable_row optable[] = {
 
 const size_t optable_rows = sizeof(optable) / sizeof(optable[0]);
 
+_Static_assert(sizeof(optable) / sizeof(optable[0]) <= OPTABLE_MAX,
+    "the parser's tables have no room for so many options");
+
 int
 optable_print_help(void)
 {
@@ -167,7 +184,7 @@ optable_print_help(void)
 	size_t i;
 
 	if (printf(
-		"Usage: cuprum-pump [OPTION]... [IN_FD OUT_FD]...\n"
+		"Usage: cuprum-pump [OPTION]... [IN_FD OUT_FD]... [TAP_FD]...\n"
 		"       cuprum-pump [OPTION]... --control-fd=FD\n"
 		"Move bytes from each IN_FD to its OUT_FD, all pairs at once; "
 		"without operands,\nfrom standard input to standard "
@@ -182,10 +199,11 @@ optable_print_help(void)
 		if (printf("  %-32s %s\n", left, optable[i].help) < 0)
 			return -1;
 	}
-	if (printf("\nExit status: 0 all went well, 64 usage, 71 a descriptor "
-		   "was refused, 74 a hop\nfailed, 75 the reader of the status "
-		   "records has gone, 77 set-user-ID.\n"
-		   "cuprum-pump(1) has the whole of it.\n") < 0)
+	if (printf(
+		"\nExit status: 0 all went well, 64 usage, 71 a descriptor was "
+		"refused, 74 a hop\nor a tap failed, 75 the reader of the "
+		"status records has gone, 77 set-user-ID.\n"
+		"cuprum-pump(1) has the whole of it.\n") < 0)
 		return -1;
 	return fflush(stdout) == 0 ? 0 : -1;
 }

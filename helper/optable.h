@@ -9,7 +9,7 @@
 
 #include "options.h"
 
-#define OPTABLE_MAX 16        /* more rows than there are */
+#define OPTABLE_MAX 16        /* no more rows than these */
 #define OPTABLE_NO_LETTER 256 /* no character has this number */
 
 /* Where an option may stand. */

@@ -116,6 +116,10 @@ parse_options(struct options *opts, enum place place, int argc, char **argv,
 	const struct optable_row *row;
 	int c;
 
+	opts->ntaps = 0;
+	opts->taps = calloc((size_t)argc + 1, sizeof(*opts->taps));
+	if (opts->taps == NULL)
+		return OPTIONS_NO_MEMORY;
 	getopt_tables(shorts, longs);
 	getopt_reset();
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
@@ -157,42 +161,119 @@ check_options(const struct options *opts, int operands, char *why, size_t size)
 		    "option --status-fd does not go with --control-fd");
 	if (operands > 0)
 		return bad(why, size, "option --control-fd takes no operands");
+	if (opts->ntaps > 0)
+		return bad(why, size,
+		    "option --tap does not go with --control-fd: "
+		    "it comes with a job");
 	return OPTIONS_RUN;
 }
 
-/* The operands, in pairs; none at all means 0 to 1. */
+/* Give the taps, which follow the pairs in fds, to the hops they name. */
 static enum options_result
-parse_operands(struct options *opts, int count, char **operands, char *why,
-    size_t size)
+assign_taps(struct options *opts, const int *fds, char *why, size_t size)
 {
-	long long fd[2];
-	size_t i, side;
+	size_t i;
+	int hop;
 
-	if (count % 2 != 0)
+	if (opts->ntaps > 0 && opts->engine == ENGINE_SPLICE)
 		return bad(why, size,
-		    "operand '%s' has no partner: "
-		    "IN_FD and OUT_FD come in pairs",
-		    operands[count - 1]);
-	opts->nhops = count == 0 ? 1 : (size_t)count / 2;
-	opts->hops = calloc(opts->nhops, sizeof(*opts->hops));
-	if (opts->hops == NULL)
-		return OPTIONS_NO_MEMORY;
-	if (count == 0) {
-		opts->hops[0] = (struct operands){ .in = 0, .out = 1 };
-		return OPTIONS_RUN;
-	}
-	for (i = 0; i < opts->nhops; i++) {
-		for (side = 0; side < 2; side++)
-			if (number_parse(operands[2 * i + side], INT_MAX,
-				&fd[side]) == -1)
-				return bad(why, size,
-				    "operand '%s' is not the number of a "
-				    "descriptor",
-				    operands[2 * i + side]);
-		opts->hops[i] =
-		    (struct operands){ .in = (int)fd[0], .out = (int)fd[1] };
+		    "option --tap does not go with --engine=splice");
+	for (i = 0; i < opts->ntaps; i++) {
+		hop = opts->taps[i];
+		if ((size_t)hop >= opts->nhops)
+			return bad(why, size,
+			    "there is no hop %d for --tap, they are numbered "
+			    "from 0",
+			    hop);
+		if (opts->hops[hop].tap != -1)
+			return bad(why, size, "hop %d has two --tap", hop);
+		opts->hops[hop].tap = fds[2 * opts->nhops + i];
 	}
 	return OPTIONS_RUN;
+}
+
+/* Hops from so many pairs of descriptors, with one for each tap after them. */
+static enum options_result
+make_hops(struct options *opts, size_t nhops, const int *fds, char *why,
+    size_t size)
+{
+	size_t i;
+
+	opts->hops = calloc(nhops, sizeof(*opts->hops));
+	if (opts->hops == NULL)
+		return OPTIONS_NO_MEMORY;
+	opts->nhops = nhops;
+	for (i = 0; i < nhops; i++)
+		opts->hops[i] = (struct operands){ .in = fds[2 * i],
+			.out = fds[2 * i + 1],
+			.tap = -1 };
+	return assign_taps(opts, fds, why, size);
+}
+
+/* Operands as numbers. 0, or -1: *culprit is none. */
+static int
+parse_numbers(char *const *operands, size_t count, int *fds,
+    const char **culprit)
+{
+	long long fd;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		*culprit = operands[i];
+		if (number_parse(operands[i], INT_MAX, &fd) == -1)
+			return -1;
+		fds[i] = (int)fd;
+	}
+	return 0;
+}
+
+/* The operands; no pairs among them means 0 to 1. */
+static enum options_result
+parse_operands(struct options *opts, size_t count, char *const *operands,
+    char *why, size_t size)
+{
+	enum options_result result;
+	size_t pairs, standard;
+	const char *culprit;
+	int *fds;
+
+	if (count < opts->ntaps)
+		return bad(why, size,
+		    "option --tap needs one more operand: the descriptor that "
+		    "gets the copy");
+	if ((count - opts->ntaps) % 2 != 0)
+		return bad(why, size,
+		    "operand '%s' has no partner: IN_FD and OUT_FD come in "
+		    "pairs%s",
+		    operands[count - opts->ntaps - 1],
+		    opts->ntaps > 0 ? ", then one TAP_FD for each --tap" : "");
+	pairs = (count - opts->ntaps) / 2;
+	standard = pairs == 0 ? 2 : 0;
+	fds = calloc(count + 2, sizeof(*fds));
+	if (fds == NULL)
+		return OPTIONS_NO_MEMORY;
+	fds[0] = STDIN_FILENO;
+	fds[1] = STDOUT_FILENO;
+	if (parse_numbers(operands, count, fds + standard, &culprit) == -1)
+		result = bad(why, size,
+		    "operand '%s' is not the number of a descriptor", culprit);
+	else
+		result = make_hops(opts, pairs + standard / 2, fds, why, size);
+	free(fds);
+	return result;
+}
+
+/* In how many parts a descriptor was named. */
+static size_t
+count_uses(const struct options *opts, int fd)
+{
+	size_t i, uses = (size_t)(opts->status_fd == fd);
+
+	for (i = 0; i < opts->nhops; i++)
+		uses += (size_t)(opts->hops[i].in == fd) +
+		    (size_t)(opts->hops[i].out == fd) +
+		    (size_t)(opts->hops[i].tap == fd);
+	return uses;
 }
 
 /* What would mix streams up: a descriptor in two parts that exclude it. */
@@ -220,6 +301,10 @@ check_operands(const struct options *opts, char *why, size_t size)
 				    "descriptor %d is the "
 				    "output of two hops",
 				    hop->out);
+		if (hop->tap != -1 && count_uses(opts, hop->tap) > 1)
+			return bad(why, size,
+			    "descriptor %d is a tap and something else, too",
+			    hop->tap);
 	}
 	return OPTIONS_RUN;
 }
@@ -231,7 +316,7 @@ options_parse(struct options *opts, int argc, char **argv, char *why,
 	enum options_result result;
 
 	*opts = (struct options){
-		.buffer_size = 64 * 1024,
+		.buffer_size = 64 << 10,
 		.pipe_policy = PIPE_GROW_EARNED,
 		.engine = ENGINE_AUTO,
 		.drain_ns = CLOCK_SECOND / 4,
@@ -246,8 +331,8 @@ options_parse(struct options *opts, int argc, char **argv, char *why,
 		result = check_options(opts, argc - optind, why, why_size);
 	if (result != OPTIONS_RUN || opts->control_fd != -1)
 		return result;
-	result =
-	    parse_operands(opts, argc - optind, argv + optind, why, why_size);
+	result = parse_operands(opts, (size_t)(argc - optind), argv + optind,
+	    why, why_size);
 	if (result == OPTIONS_RUN)
 		result = check_operands(opts, why, why_size);
 	return result;
@@ -281,11 +366,12 @@ options_parse_job(struct options *opts, const struct options *defaults,
 	char *argv[JOB_ARGS_MAX + 1];
 	enum options_result result;
 	int argc = split(payload, length, argv);
-	size_t i;
+	size_t operands = nfds - 1;
 
 	*opts = *defaults;
 	opts->status_fd = fds[0];
-	opts->nhops = 0;
+	opts->ntaps = opts->nhops = 0;
+	opts->taps = NULL;
 	opts->hops = NULL;
 	if (argc == -1)
 		return bad(why, why_size, "more than %d options in a job",
@@ -296,20 +382,23 @@ options_parse_job(struct options *opts, const struct options *defaults,
 	if (optind != argc)
 		return bad(why, why_size, "operand '%s' in a job",
 		    argv[optind]);
-	opts->hops = calloc((nfds - 1) / 2, sizeof(*opts->hops));
-	if (opts->hops == NULL)
-		return OPTIONS_NO_MEMORY;
-	opts->nhops = (nfds - 1) / 2;
-	for (i = 0; i < opts->nhops; i++)
-		opts->hops[i] = (struct operands){ .in = fds[1 + 2 * i],
-			.out = fds[2 + 2 * i] };
-	return OPTIONS_RUN;
+	if (operands <= opts->ntaps || (operands - opts->ntaps) % 2 != 0) {
+		(void)bad(why, why_size,
+		    "%zu descriptors are not a status descriptor, pairs and "
+		    "%zu for --tap",
+		    nfds, opts->ntaps);
+		return OPTIONS_UNPAIRED;
+	}
+	return make_hops(opts, (operands - opts->ntaps) / 2, fds + 1, why,
+	    why_size);
 }
 
 void
 options_free(struct options *opts)
 {
+	free(opts->taps);
 	free(opts->hops);
+	opts->taps = NULL;
 	opts->hops = NULL;
-	opts->nhops = 0;
+	opts->ntaps = opts->nhops = 0;
 }

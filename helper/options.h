@@ -22,6 +22,7 @@ enum pipe_policy {
 struct operands {
 	int in;
 	int out;
+	int tap; /* -1: none */
 };
 
 struct options {
@@ -37,6 +38,8 @@ struct options {
 	int control_fd;   /* -1: none, and there are hops */
 	uint64_t idle_ns; /* CLOCK_NEVER: no limit */
 	bool sandbox;
+	int *taps; /* of --tap, hops in this order; owned, options_free */
+	size_t ntaps;
 	struct operands *hops; /* owned; options_free */
 	size_t nhops;
 };
@@ -46,6 +49,7 @@ enum options_result {
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
 	OPTIONS_BAD,      /* why says what is wrong, in one line */
+	OPTIONS_UNPAIRED, /* the same: a job's descriptors are no sound array */
 	OPTIONS_NO_MEMORY /* errno */
 };
 
@@ -60,13 +64,14 @@ enum options_result options_parse(struct options *opts, int argc, char **argv,
 /*
  * The same for a job: its payload holds options that make sense for one job,
  * as they would stand in argv, each ended by a NUL; fds are the status
- * descriptor and the operands. What it does not say is as in defaults, the
- * options that came with --control-fd.
+ * descriptor and the operands, at least two. What it does not say is as in
+ * defaults, the options that came with --control-fd.
  */
 enum options_result options_parse_job(struct options *opts,
     const struct options *defaults, char *payload, size_t length,
     const int *fds, size_t nfds, char *why, size_t why_size);
 
+/* Free what opts own; they have no hops then. */
 void options_free(struct options *opts);
 
 #endif

@@ -65,6 +65,8 @@ give_up(const struct options *opts, int error)
 	for (i = 0; i < opts->nhops; i++) {
 		(void)close(opts->hops[i].in);
 		(void)close(opts->hops[i].out);
+		if (opts->hops[i].tap != -1)
+			(void)close(opts->hops[i].tap);
 	}
 	if (run_send_end(opts->status_fd, error) == LOOP_SIGNALLED)
 		loop_die();
@@ -81,6 +83,20 @@ refuse(const struct options *opts, int fd, const char *role)
 	return give_up(opts, error);
 }
 
+/* Whether what is read from in can be written to fd. EX_OK, or EX_OSERR. */
+static int
+check_sink(const struct options *opts, int in, int fd, const char *role)
+{
+	if (fds_check(fd, FDS_WRITE) == -1)
+		return refuse(opts, fd, role);
+	if (fds_feeds_itself(in, fd)) {
+		complain("descriptors %d and %d: input file is output file", in,
+		    fd);
+		return give_up(opts, EINVAL);
+	}
+	return EX_OK;
+}
+
 int
 run_check(const struct options *opts)
 {
@@ -94,14 +110,12 @@ run_check(const struct options *opts)
 		hop = &opts->hops[i];
 		if (fds_check(hop->in, FDS_READ) == -1)
 			return refuse(opts, hop->in, fds_side_name(FDS_READ));
-		if (fds_check(hop->out, FDS_WRITE) == -1)
-			return refuse(opts, hop->out, fds_side_name(FDS_WRITE));
-		if (fds_feeds_itself(hop->in, hop->out)) {
-			complain("descriptors %d and %d: "
-				 "input file is output file",
-			    hop->in, hop->out);
-			return give_up(opts, EINVAL);
-		}
+		if (check_sink(opts, hop->in, hop->out,
+			fds_side_name(FDS_WRITE)) != EX_OK)
+			return EX_OSERR;
+		if (hop->tap != -1 &&
+		    check_sink(opts, hop->in, hop->tap, "tap") != EX_OK)
+			return EX_OSERR;
 	}
 	return EX_OK;
 }
@@ -114,7 +128,8 @@ count_uses(const struct options *opts, int fd, size_t end)
 
 	for (i = 0; i < end; i++)
 		uses += (size_t)(opts->hops[i].in == fd) +
-		    (size_t)(opts->hops[i].out == fd);
+		    (size_t)(opts->hops[i].out == fd) +
+		    (size_t)(opts->hops[i].tap == fd);
 	return uses;
 }
 
@@ -142,34 +157,51 @@ claim_all(const struct options *opts, struct hop *hops, int *fd)
 		if (hops[i].stream.in == -1)
 			return -1;
 		*fd = operands->out;
-		hops[i].stream.was_nonblock = fds_nonblock(*fd);
-		hops[i].stream.out = claim(opts, *fd, i);
-		if (hops[i].stream.out == -1)
+		hops[i].stream.out.was_nonblock = fds_nonblock(*fd);
+		hops[i].stream.out.fd = claim(opts, *fd, i);
+		if (hops[i].stream.out.fd == -1)
 			return -1;
+		/* Named once alone, options.c sees to that. */
+		hops[i].stream.tap.fd = operands->tap;
+		hops[i].stream.tap.was_nonblock =
+		    operands->tap != -1 && fds_nonblock(operands->tap);
 	}
 	return 0;
 }
 
 /* The records that the loop has not sent, and "end". */
 static enum loop_result
-send_rest(const struct options *opts, const struct hop *hops, int error)
+send_rest(const struct options *opts, struct hop *hops, int error)
 {
 	enum loop_result result = LOOP_DONE;
 	enum status_result sent;
-	struct status_hop report;
 	size_t i;
 
-	for (i = 0; i < opts->nhops && result == LOOP_DONE; i++) {
-		if (hops[i].reported)
-			continue;
-		report = hop_report(&hops[i], hops[i].ended);
+	for (i = 0; i < opts->nhops && result == LOOP_DONE; i++)
 		do
-			sent = status_ended(opts->status_fd, &report);
+			sent = loop_report(&hops[i], opts->status_fd);
 		while (try_again(sent, opts->status_fd, &result));
-	}
 	if (result != LOOP_DONE)
 		return result;
 	return run_send_end(opts->status_fd, error);
+}
+
+/* Tell people which taps failed. The first one's errno; 0: none did. */
+static int
+complain_taps(const struct options *opts, const struct hop *hops)
+{
+	int error = 0;
+	size_t i;
+
+	for (i = 0; i < opts->nhops; i++) {
+		if (hops[i].tap_error == 0)
+			continue;
+		complain("hop %zu: descriptor %d (tap): %s", i,
+		    opts->hops[i].tap, strerror(hops[i].tap_error));
+		if (error == 0)
+			error = hops[i].tap_error;
+	}
+	return error;
 }
 
 /* Tell people which hops failed. The first one's errno; 0: none did. */
@@ -215,11 +247,11 @@ abort_hops(struct hop *hops, size_t nhops, int error)
 
 /* Run the hops to their end. The exit status. */
 static int
-pump(const struct options *opts, struct hop *hops)
+pump(const struct options *opts, struct hop *hops, struct pollfd *reserved)
 {
 	enum loop_result result, sending = LOOP_DONE;
 	enum status_result sent;
-	int error = 0;
+	int error = 0, tap_error = 0;
 
 	do
 		sent =
@@ -227,15 +259,19 @@ pump(const struct options *opts, struct hop *hops)
 	while (try_again(sent, opts->status_fd, &result));
 	fault_trespass();
 	if (result == LOOP_DONE)
-		result = loop_run(hops, opts->nhops, opts->status_fd,
+		result = loop_run(reserved, hops, opts->nhops, opts->status_fd,
 		    opts->progress_ns);
 	if (result == LOOP_SIGNALLED)
 		error = EINTR;
 	else if (result != LOOP_DONE)
 		error = errno;
 	abort_hops(hops, opts->nhops, error);
-	if (result == LOOP_DONE || result == LOOP_FAILED)
+	if (result == LOOP_DONE || result == LOOP_FAILED) {
 		error = complain_hops(opts, hops);
+		tap_error = complain_taps(opts, hops);
+	}
+	if (error == 0)
+		error = tap_error; /* a copy cut short is no success */
 	if (result != LOOP_ORPHANED)
 		sending = send_rest(opts, hops, error);
 	if (sending == LOOP_ORPHANED)
@@ -252,7 +288,7 @@ pump(const struct options *opts, struct hop *hops)
 }
 
 static int
-run(const struct options *opts, struct hop *hops)
+run(const struct options *opts, struct hop *hops, struct pollfd *reserved)
 {
 	uint64_t now;
 	size_t i;
@@ -270,20 +306,25 @@ run(const struct options *opts, struct hop *hops)
 	for (i = 0; i < opts->nhops; i++)
 		hop_start(&hops[i], (int)i, opts,
 		    count_uses(opts, opts->hops[i].out, opts->nhops) > 1, now);
-	return pump(opts, hops);
+	return pump(opts, hops, reserved);
 }
 
 int
 run_hops(const struct options *opts)
 {
 	struct hop *hops = calloc(opts->nhops, sizeof(*hops));
+	struct pollfd *reserved = NULL;
 	int status;
 
-	if (hops == NULL) {
-		complain("%s", strerror(errno));
-		return give_up(opts, ENOMEM);
+	if (hops != NULL)
+		reserved = loop_reserve(opts->nhops);
+	if (reserved != NULL)
+		status = run(opts, hops, reserved);
+	else {
+		complain("%zu hops: %s", opts->nhops, strerror(errno));
+		status = give_up(opts, errno);
 	}
-	status = run(opts, hops);
+	free(reserved);
 	free(hops);
 	return status;
 }

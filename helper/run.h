@@ -15,18 +15,19 @@
 enum loop_result run_send_end(int status_fd, int error);
 
 /*
- * See whether all descriptors are open for what they are to do. EX_OK, or
- * EX_OSERR after saying which is not. Before this program opens any itself:
- * else a closed one might be found open because of that.
+ * See whether all descriptors are open for what they are to do. EX_OK; or
+ * EX_OSERR once people and the "end" record were told which is not, and the
+ * operands are closed. Before this program opens any descriptor itself: else
+ * a closed one might be found open because of that.
  */
 int run_check(const struct options *opts);
 
 /*
  * Move what opts ask for, to the last record. The operands are closed when
  * this returns; status_fd is not. Returns EX_OK; EX_OSERR if something was
- * refused before a byte moved; EX_IOERR if a hop failed; EX_TEMPFAIL if the
- * reader of the records has gone. Does not return after a signal that ends
- * the program.
+ * refused before a byte moved; EX_IOERR if a hop or a tap failed; EX_TEMPFAIL
+ * if the reader of the records has gone. Does not return after a signal that
+ * ends the program.
  */
 int run_hops(const struct options *opts);
 

@@ -46,7 +46,7 @@ sandbox_elevated(void)
 static int
 close_unnamed(const struct options *opts)
 {
-	int *keep = calloc(2 * opts->nhops + 2, sizeof(*keep));
+	int *keep = calloc(3 * opts->nhops + 2, sizeof(*keep));
 	size_t i, n = 0;
 
 	if (keep == NULL)
@@ -56,6 +56,7 @@ close_unnamed(const struct options *opts)
 	for (i = 0; i < opts->nhops; i++) {
 		keep[n++] = opts->hops[i].in;
 		keep[n++] = opts->hops[i].out;
+		keep[n++] = opts->hops[i].tap;
 	}
 	fds_close_others(keep, n);
 	free(keep);

@@ -55,6 +55,9 @@ run_job(const struct options *defaults, struct job *job)
 	case OPTIONS_NO_MEMORY:
 		refuse(job, ENOMEM, why);
 		break;
+	case OPTIONS_UNPAIRED:
+		refuse(job, EPROTO, why);
+		break;
 	default:
 		refuse(job, EINVAL, why);
 		break;

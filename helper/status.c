@@ -102,10 +102,10 @@ status_progress(int fd, const struct status_hop *hop)
 	return emit(fd,
 	    "{\"event\":\"progress\",\"hop\":%d,"
 	    "\"read\":%" PRIu64 ",\"written\":%" PRIu64 ","
-	    "\"discarded\":%" PRIu64 ",\"waiting\":%s,"
+	    "\"discarded\":%" PRIu64 ",\"engine\":\"%s\",\"waiting\":%s,"
 	    "\"wait_input_ns\":%" PRIu64 ",\"wait_output_ns\":%" PRIu64 ","
 	    "\"elapsed_ns\":%" PRIu64 "}\n",
-	    hop->hop, hop->read, hop->written, hop->discarded,
+	    hop->hop, hop->read, hop->written, hop->discarded, hop->engine,
 	    quoted(hop->waiting, waiting, sizeof(waiting)), hop->wait_input_ns,
 	    hop->wait_output_ns, hop->elapsed_ns);
 }
@@ -130,6 +130,18 @@ status_ended(int fd, const struct status_hop *hop)
 		sizeof(error)),
 	    quoted(hop->side, side, sizeof(side)), hop->wait_input_ns,
 	    hop->wait_output_ns, hop->elapsed_ns);
+}
+
+enum status_result
+status_tap(int fd, int hop, uint64_t written, int error)
+{
+	char name[32];
+
+	return emit(fd,
+	    "{\"event\":\"tap\",\"hop\":%d,\"written\":%" PRIu64 ","
+	    "\"errno\":%d,\"error\":%s}\n",
+	    hop, written, error,
+	    quoted(error != 0 ? errname(error) : NULL, name, sizeof(name)));
 }
 
 enum status_result

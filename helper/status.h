@@ -40,6 +40,7 @@ enum status_result {
 enum status_result status_start(int fd, size_t hops, const char *sandbox);
 enum status_result status_progress(int fd, const struct status_hop *);
 enum status_result status_ended(int fd, const struct status_hop *);
+enum status_result status_tap(int fd, int hop, uint64_t written, int error);
 enum status_result status_end(int fd, int error);
 
 #endif

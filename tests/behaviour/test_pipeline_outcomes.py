@@ -222,6 +222,6 @@ def test_deprecated_flags_do_not_mix_with_options() -> None:
 
 
 def test_an_unknown_option_is_named() -> None:
-    told = "^Pipeline.run/run_sync got unexpected keyword arguments: colour, stdin$"
+    told = "^Pipeline.run/run_sync got unexpected keyword arguments: colour, flavour$"
     with pytest.raises(TypeError, match=told):
-        (true() | true()).run_sync(stdin=None, colour=1, capture=True)  # type: ignore[call-arg]
+        (true() | true()).run_sync(flavour=2, colour=1, capture=True)  # type: ignore[call-arg]

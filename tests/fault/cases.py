@@ -44,10 +44,12 @@ WHATS = {
 ENGINES = {"splice": ("splice", "auto"), "recvmsg": ("jobs",)}
 BOTH = ("copy", "splice")
 
+# What can go wrong with a tap.
+OF_TAP = ("write", "close", "fcntl", "poll")
+
 # Where a hop makes too few calls of a kind for the fault to be reached.
 UNREACHABLE: tuple[tuple[str, str], ...] = (
     (r"read:[^,]*/splice/", "the splice engine does not read"),
-    (r"malloc:ENOMEM:5/splice/", "the splice engine has no buffers: four in all"),
     (r"close:.*:5/.*/1/", "one hop closes two descriptors, the start one"),
     (r"write:.*:5/splice/1/", "the records of one hop are three"),
 )
@@ -64,7 +66,7 @@ DRAINING = tuple(
 @dataclass(frozen=True, slots=True)
 class Case:
     faults: tuple[str, ...]
-    engine: str  # of --engine, or "jobs"
+    engine: str  # of --engine, or "jobs", or "tap": copy, with a tap on each hop
     hops: int
     sink: str  # fast or slow
 
@@ -112,6 +114,13 @@ def of_call(call: str) -> Iterator[Case]:
     for what in WHATS[call].split():
         for when in WHENS:
             yield from _spread((f"{call}:{what}:{when}",), ENGINES.get(call, BOTH))
+
+
+def tapped() -> Iterator[Case]:
+    for call in OF_TAP:
+        for what in WHATS[call].split():
+            for when in WHENS:
+                yield from _spread((f"{call}:{what}:{when}",), ("tap",))
 
 
 def draining() -> Iterator[Case]:

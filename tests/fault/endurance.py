@@ -5,7 +5,8 @@ endurance.py hops COUNT MIB      so many hops at once, so much through each
 endurance.py jobs COUNT          so many jobs to one process
 
 PUMP names the build. Each prints a line of figures, and fails if resident
-memory has grown by more than 64 KiB.
+memory has grown by more than 64 KiB; with one hop, also if it is not below
+2 MiB in a static build.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from contextlib import suppress
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../helper/lib"))
 
-from harness import FIRST, Pump, expect, reaped, resident, sample, spawn, wait
+from harness import FIRST, PROGRAM, Pump, expect, reaped, resident, sample, spawn, wait
 from jobs import Server, filled, pipe, take
 
 GROWTH_MAX = 65536
+STATIC_LIMIT = 2 << 20  # of a dynamic build, most is the C library's
 # A prime: what is lost or repeated shifts all that follows.
 BLOCK = sample(1_048_573)
 PIECE = 1 << 18  # bytes per read or write
@@ -36,6 +38,13 @@ def figures(name: str, seconds: float, before: int, after: int, more: str) -> No
         flush=True,
     )
     expect(after - before <= GROWTH_MAX, "resident memory has grown")
+
+
+def is_static() -> bool:
+    """Whether the build names no dynamic linker (PT_INTERP, elf(5))."""
+    with open(PROGRAM, "rb") as program:
+        start = program.read(4096)
+    return b"/ld-" not in start and b"/ld." not in start
 
 
 def produce(fd: int, size: int, go: int) -> None:
@@ -98,6 +107,7 @@ def stream(engine: str, size: int) -> None:
     expect(f'"read":{size},"written":{size},'.encode() in text, text)
     speed = f"{size / seconds / 1e9:.2f} GB/s"
     figures(f"{size >> 20} MiB, {engine}", seconds, memory[0], memory[-1], speed)
+    expect(memory[-1] < STATIC_LIMIT or not is_static(), "too much for a static build")
 
 
 def hops(count: int, size: int) -> None:

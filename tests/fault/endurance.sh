@@ -13,7 +13,8 @@
 #   ENDURANCE_HOP_MIB   through each of them [4]
 #   ENDURANCE_JOBS      to one process, more than 100 [10000]
 #
-# Exits 0 only if every byte arrived and memory did not grow.
+# Exits 0 only if every byte arrived, memory did not grow, and with one hop a
+# static build takes less than 2 MiB.
 set -eu
 
 PUMP=${CUPRUM_PUMP:?names the helper}

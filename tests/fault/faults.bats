@@ -20,7 +20,7 @@ setup_file() {
     }
 }
 
-# CALL, `draining`, or `sweep CALL`: every case of it.
+# CALL, `draining`, `tapped`, or `sweep CALL`: every case of it.
 try() {
     driver faults.py "$@"
 }
@@ -82,6 +82,10 @@ driver() {
 
 @test "read fails while what nobody reads is discarded" {
     try draining
+}
+
+@test "a call fails where each hop has a tap" {
+    try tapped
 }
 
 @test "each call of a run fails once, from the first to the last" {

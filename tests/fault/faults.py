@@ -2,6 +2,7 @@
 
 faults.py CALL           every case of one system call
 faults.py draining       faults while a hop discards what nobody reads
+faults.py tapped         faults of hops that each have a tap
 faults.py sweep CALL     that call fails the 1st, 2nd, 3rd ... time, to the last
 faults.py case CASE      one case, and all that was seen of it
 
@@ -55,13 +56,21 @@ def environment(case: Case) -> dict[str, str]:
 
 def run_hops(case: Case, size: int) -> tuple[Outcome, list[bytes]]:
     sources = [sample(size, number) for number in range(case.hops)]
-    options = ("-e", case.engine, "-d", "0.1")
-    pump = Pump(options, case.hops, PROGRAM, environment(case))
+    tapped = case.engine == "tap"
+    options = ("-e", "copy" if tapped else case.engine, "-d", "0.1")
+    pump = Pump(options, case.hops, PROGRAM, environment(case), tapped=tapped)
     outcome = pump.run(sources, limit=LIMIT, slow=case.sink == "slow")
     return outcome, sources
 
 
 # --- what may come of it ------------------------------------------------------
+
+
+def judge_taps(outcome: Outcome) -> None:
+    """A tap has what its reader has, at least, or says why not."""
+    for tap in outcome.tap_records:
+        got, sink = len(outcome.taps[tap.hop]), len(outcome.sinks[tap.hop])
+        expect(tap.errno != 0 or got >= sink, f"tap {tap.hop}: {got} of {sink} bytes")
 
 
 def judge_success(case: Case, outcome: Outcome, sources: list[bytes]) -> None:
@@ -74,14 +83,18 @@ def judge_success(case: Case, outcome: Outcome, sources: list[bytes]) -> None:
             expect(hop.drain in ("eof", "timeout"), f"drain: {hop.drain}")
         else:
             expect(sink == source, f"hop {hop.hop}: {len(sink)} bytes, but exit 0")
+    judge_taps(outcome)
 
 
 def judge_failure(case: Case, outcome: Outcome, sources: list[bytes]) -> None:
     """The hops that were hit say why; the others are as if nothing had been."""
     outcome.check_complete(sided="poll" not in case.calls)
     numbers = {getattr(errno, what, None) for what in case.whats}
-    failed = [hop for hop in outcome.hops if hop.errno != 0]
-    expect(failed, "exit 74, but no hop has an errno")
+    judge_taps(outcome)
+    failed = [r for r in (*outcome.hops, *outcome.tap_records) if r.errno != 0]
+    expect(failed, "exit 74, but neither hop nor tap has an errno")
+    for tap in outcome.tap_records:
+        expect(tap.errno in (0, *numbers), f"tap {tap.hop} has errno {tap.error}")
     expect(outcome.end is not None and outcome.end.errno in numbers, "end.errno")
     for hop in outcome.hops:
         if hop.errno != 0:
@@ -123,6 +136,7 @@ def judge_hops(case: Case, outcome: Outcome, sources: list[bytes]) -> None:
     if case.all_in(HARMLESS):
         expect(outcome.status == EX_OK, "an error, where it was to try again")
         expect(outcome.sinks == sources, "bytes are missing")
+        expect(outcome.taps in ([], sources), "bytes are missing at a tap")
     JUDGES[outcome.status](case, outcome, sources)
 
 
@@ -243,7 +257,8 @@ def try_all(name: str, wanted: Iterable[Case]) -> int:
 def try_sweep(call: str) -> int:
     """For each engine and number of hops, up to the first one not reached."""
     tally = Tally(f"sweep {call}")
-    for engine in cases.ENGINES.get(call, cases.BOTH):
+    engines = cases.ENGINES.get(call, cases.BOTH)
+    for engine in (*engines, "tap") if call in cases.OF_TAP else engines:
         for hops in (1, 3):
             for case in islice(cases.sweep(call, engine, hops), SWEEP_MAX):
                 reached, complaint = try_once(case, SIZES[0])
@@ -263,6 +278,8 @@ def main(arguments: list[str]) -> int:
             return try_sweep(call)
         case ["draining"]:
             return try_all("draining", cases.draining())
+        case ["tapped"]:
+            return try_all("tapped", cases.tapped())
         case [call]:
             return try_all(call, cases.of_call(call))
     print(__doc__, file=sys.stderr)

@@ -30,7 +30,8 @@ poll_hop(struct pollfd ends[2])
 	int i;
 
 	hop_poll(&trial.hop, ends);
-	REQUIRE(ends[0].fd == -1 || ends[0].fd == WORLD_IN);
+	REQUIRE(ends[0].fd == -1 || ends[0].fd == WORLD_IN ||
+	    ends[0].fd == WORLD_TAP);
 	REQUIRE(ends[1].fd == -1 || ends[1].fd == WORLD_OUT);
 	for (i = 0; i < 2; i++)
 		if (ends[i].fd != -1)
@@ -66,13 +67,14 @@ offer(uint64_t bytes)
 	world.available += bytes < more ? bytes : more;
 }
 
+/* One of so many calls, from first on, is to fail. */
 static void
-arm(struct fuzz_bytes *input)
+arm(struct fuzz_bytes *input, int first, int calls)
 {
 	static const int errors[] = { EINTR, EAGAIN, EIO, ENOMEM, ENOSPC, EPIPE,
 		ECONNRESET, EINVAL, ENOSYS, EPERM, EOPNOTSUPP, EBADF, EFBIG,
 		EDQUOT, ETIMEDOUT };
-	enum call call = fuzz_byte(input) % CALLS;
+	enum call call = (enum call)(first + fuzz_byte(input) % calls);
 
 	world.faults[call].error = errors[fuzz_byte(input) % LENGTH(errors)];
 	world.faults[call].after = fuzz_byte(input) % 8;
@@ -93,16 +95,31 @@ abort_hop(void)
 static void
 end_sibling(void)
 {
-	struct stream sibling = { .out = WORLD_OUT,
-		.out_kind = trial.hop.stream.out_kind,
-		.was_nonblock = world.out_nonblock };
+	struct sink sibling = { .fd = WORLD_OUT,
+		.nonblock_set = !world.out_nonblock };
 	struct fault fault = world.faults[CALL_FLAGS];
 
 	if (!world.out_open)
 		return;
 	world.faults[CALL_FLAGS].error = 0; /* kept for the hop itself */
-	move_copy.detach(&sibling);
+	sink_restore(&sibling);
 	world.faults[CALL_FLAGS] = fault;
+}
+
+static void
+operate_tap(struct fuzz_bytes *input)
+{
+	switch (fuzz_byte(input) % 4) {
+	case 0:
+		arm(input, STREAM_CALLS, CALLS - STREAM_CALLS);
+		break;
+	case 1:
+		world.tap_reader_gone = true;
+		break;
+	default:
+		world.tap_room += fuzz_word(input);
+		break;
+	}
 }
 
 static void
@@ -128,7 +145,7 @@ operate(struct fuzz_bytes *input)
 		world.most = 1 + (size_t)fuzz_word(input);
 		break;
 	case 5:
-		arm(input);
+		arm(input, 0, STREAM_CALLS);
 		break;
 	case 6:
 		world.now += (uint64_t)fuzz_word(input) << 16;
@@ -145,6 +162,12 @@ operate(struct fuzz_bytes *input)
 	case 10:
 		if (fuzz_byte(input) == 0)
 			abort_hop();
+		break;
+	case 11:
+		if (world.tapped)
+			operate_tap(input);
+		else
+			turn(NOTHING);
 		break;
 	default:
 		turn(NOTHING);
@@ -170,7 +193,7 @@ set_up(struct fuzz_bytes *input)
 		WORLD_TRANSFER_MAX };
 	static const uint64_t drains[] = { 0, 1, CLOCK_SECOND / 4,
 		CLOCK_NEVER };
-	unsigned choices = fuzz_byte(input), kinds = fuzz_byte(input);
+	unsigned choices = fuzz_byte(input), kinds = fuzz_byte(input), more;
 
 	endless = choices & 2;
 	trial = (struct trial){ .shared = choices & 1 };
@@ -181,13 +204,18 @@ set_up(struct fuzz_bytes *input)
 		.pipe_size = 8192,
 		.drain_ns = drains[kinds >> 4 & 3],
 	};
+	more = fuzz_byte(input);
+	if (more & 2 && trial.opts.engine == ENGINE_SPLICE)
+		trial.opts.engine = ENGINE_COPY; /* options.c sees to that */
 	world = (struct world){
 		.in_type = types[kinds & 3],
 		.out_type = types[kinds >> 2 & 3],
 		.in_nonblock = choices & 64,
 		.out_nonblock = choices & 128,
 		.flag = choices & 128,
-		.terminal = fuzz_byte(input) & 1,
+		.terminal = more & 1,
+		.tapped = more & 2,
+		.tap_open = more & 2,
 		.pipe_size = kinds & 64 ? (int)MIB : 65536,
 		.in_open = true,
 		.out_open = true,
@@ -200,20 +228,22 @@ set_up(struct fuzz_bytes *input)
 	if (world.total > 4096 * piece())
 		world.total = 4096 * piece(); /* be done in time */
 	world.room = fuzz_word(input);
+	if (world.tapped)
+		world.tap_room = fuzz_word(input);
 	if (world.in_type == S_IFREG) {
 		world.available = world.total;
 		world.source_closed = true;
 	}
 	if (kinds & 128)
-		arm(input);
+		arm(input, 0, STREAM_CALLS);
 }
 
 static void
 start(void)
 {
 	trial.hop.stream = (struct stream){ .in = WORLD_IN,
-		.out = WORLD_OUT,
-		.was_nonblock = world.out_nonblock };
+		.out = { .fd = WORLD_OUT, .was_nonblock = world.out_nonblock },
+		.tap = { .fd = world.tapped ? WORLD_TAP : -1 } };
 	hop_start(&trial.hop, 0, &trial.opts, trial.shared, clock_now());
 	if (trial.opts.engine == ENGINE_SPLICE && !world_can_splice())
 		world.error = EINVAL;
@@ -243,7 +273,7 @@ be_kind(void)
 	for (i = 0; i < CALLS; i++)
 		world.faults[i].error = 0;
 	world.most = SIZE_MAX;
-	world.room = UINT64_MAX / 2;
+	world.room = world.tap_room = UINT64_MAX / 2;
 	endless = endless && world.in_type != S_IFREG &&
 	    trial.opts.drain_ns != CLOCK_NEVER && !world.source_closed &&
 	    (world.reader_gone || world.told_broken);

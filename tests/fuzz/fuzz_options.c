@@ -5,7 +5,7 @@
  * The option parser, as argv and as a job's payload.
  *
  * Input: a byte of choices, a byte for the size of the message buffer, a
- * byte for the number of a job's hops; the rest is split at NULs.
+ * byte for the number of a job's descriptors; the rest is split at NULs.
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@
 static char printed[1024];
 #undef fprintf /* a macro in some C libraries */
 #define fprintf(stream, ...) snprintf(printed, sizeof(printed), __VA_ARGS__)
-#include "../../helper/complain.c"
+#include "../../helper/complain.c" /* NOLINT(bugprone-suspicious-include) */
 #undef fprintf
 
 #define ARGS_MAX 600
@@ -30,7 +30,7 @@ static char printed[1024];
 #define SECONDS_MAX (UINT64_C(1000000000) * CLOCK_SECOND)
 #define GUARD 0x5a
 
-enum { AS_JOB = 1, SMALL_WHY = 2, SAME_FDS = 4 };
+enum { AS_JOB = 1, SMALL_WHY = 2, SAME_FDS = 4, ONE_MORE_FD = 8 };
 
 /* A message buffer of any size, and a byte behind it that stays. */
 struct why {
@@ -52,7 +52,8 @@ check_why(const struct why *why, enum options_result result)
 	const char *c;
 
 	REQUIRE(why->text[why->size] == GUARD);
-	if (result != OPTIONS_BAD || why->size == 0)
+	if ((result != OPTIONS_BAD && result != OPTIONS_UNPAIRED) ||
+	    why->size == 0)
 		return;
 	REQUIRE(memchr(why->text, '\0', why->size) != NULL);
 	REQUIRE(why->size == 1 || why->text[0] != '\0');
@@ -85,6 +86,28 @@ check_ranges(const struct options *o)
 	REQUIRE(o->status_fd >= -1 && o->control_fd >= -1);
 }
 
+/* A tap is of one hop, and nothing else besides. */
+static void
+check_taps(const struct options *o)
+{
+	size_t i, j, taps = 0;
+	int tap;
+
+	for (i = 0; i < o->nhops; i++) {
+		tap = o->hops[i].tap;
+		if (tap == -1)
+			continue;
+		taps++;
+		REQUIRE(tap >= 0 && tap != o->status_fd);
+		for (j = 0; j < o->nhops; j++) {
+			REQUIRE(tap != o->hops[j].in && tap != o->hops[j].out);
+			REQUIRE(j == i || tap != o->hops[j].tap);
+		}
+	}
+	REQUIRE(taps == o->ntaps);
+	REQUIRE(taps == 0 || o->engine != ENGINE_SPLICE);
+}
+
 /* What it says of options and operands together. */
 static void
 check_whole(const struct options *o)
@@ -93,7 +116,7 @@ check_whole(const struct options *o)
 
 	if (o->control_fd != -1) {
 		REQUIRE(o->nhops == 0 && o->hops == NULL);
-		REQUIRE(o->status_fd == -1);
+		REQUIRE(o->status_fd == -1 && o->ntaps == 0);
 		return;
 	}
 	REQUIRE(o->nhops >= 1 && o->hops != NULL);
@@ -107,6 +130,7 @@ check_whole(const struct options *o)
 		for (j = 0; j < i; j++)
 			REQUIRE(o->hops[i].out != o->hops[j].out);
 	}
+	check_taps(o);
 }
 
 /* The strings of text, each ended by a NUL, behind argv[0]. Their number. */
@@ -136,7 +160,7 @@ fuzz_argv(char *text, size_t size, struct why *why)
 		argc = 1 + split(text, size, argv + 1, ARGS_MAX);
 	argv[argc] = NULL;
 	result = options_parse(&opts, argc, argv, why->text, why->size);
-	REQUIRE(result != OPTIONS_NO_MEMORY);
+	REQUIRE(result != OPTIONS_NO_MEMORY && result != OPTIONS_UNPAIRED);
 	check_why(why, result);
 	if (result == OPTIONS_RUN) {
 		check_ranges(&opts);
@@ -144,6 +168,7 @@ fuzz_argv(char *text, size_t size, struct why *why)
 	}
 	options_free(&opts);
 	REQUIRE(opts.hops == NULL && opts.nhops == 0);
+	REQUIRE(opts.taps == NULL && opts.ntaps == 0);
 }
 
 /* Both ways in take the same options to mean the same. */
@@ -151,12 +176,18 @@ static void
 compare_argv(const struct options *job, char *text, size_t size)
 {
 	static char name[] = "cuprum-pump", status[] = "--status-fd=999";
-	char *argv[ARGS_MAX + 3] = { name, status }, why[1];
+	static char numbers[JOB_FDS][8];
+	char *argv[ARGS_MAX + JOB_FDS + 3] = { name, status }, why[1];
 	struct options opts;
+	size_t i, operands = 2 * job->nhops + job->ntaps;
 	int argc = 2;
 
 	if (size > 1)
 		argc += split(text, size, argv + argc, ARGS_MAX);
+	for (i = 0; i < operands; i++) {
+		(void)snprintf(numbers[i], sizeof(numbers[i]), "%zu", 1000 + i);
+		argv[argc++] = numbers[i];
+	}
 	argv[argc] = NULL;
 	REQUIRE(options_parse(&opts, argc, argv, why, 1) == OPTIONS_RUN);
 	REQUIRE(opts.buffer_size == job->buffer_size);
@@ -166,18 +197,21 @@ compare_argv(const struct options *job, char *text, size_t size)
 	REQUIRE(opts.engine == job->engine);
 	REQUIRE(opts.drain_ns == job->drain_ns);
 	REQUIRE(opts.progress_ns == job->progress_ns);
+	REQUIRE(opts.nhops == job->nhops && opts.ntaps == job->ntaps);
+	for (i = 0; i < job->ntaps; i++)
+		REQUIRE(opts.taps[i] == job->taps[i]);
 	options_free(&opts);
 }
 
 static void
-fuzz_job(char *text, size_t size, size_t hops, int step, struct why *why)
+fuzz_job(char *text, size_t size, size_t nfds, int step, struct why *why)
 {
 	static char name[] = "cuprum-pump", control[] = "--control-fd=3";
 	char *argv[] = { name, control, NULL }, nothing[1];
 	struct options defaults, opts;
 	enum options_result result;
-	size_t i, nfds = 1 + 2 * hops;
-	int fds[JOB_FDS];
+	size_t i;
+	int fds[JOB_FDS] = { 0 };
 
 	REQUIRE(options_parse(&defaults, 2, argv, nothing, 1) == OPTIONS_RUN);
 	check_whole(&defaults);
@@ -185,17 +219,21 @@ fuzz_job(char *text, size_t size, size_t hops, int step, struct why *why)
 		fds[i] = 10 + (int)i * step;
 	result = options_parse_job(&opts, &defaults, text, size, fds, nfds,
 	    why->text, why->size);
-	REQUIRE(result == OPTIONS_RUN || result == OPTIONS_BAD);
+	REQUIRE(result == OPTIONS_RUN || result == OPTIONS_BAD ||
+	    result == OPTIONS_UNPAIRED);
 	check_why(why, result);
 	REQUIRE(opts.status_fd == fds[0] && opts.control_fd == 3);
 	REQUIRE(opts.sandbox && !opts.ignore_interrupts);
 	if (result == OPTIONS_RUN) {
 		check_ranges(&opts);
-		REQUIRE(opts.nhops == hops);
-		for (i = 0; i < hops; i++) {
+		REQUIRE(1 + 2 * opts.nhops + opts.ntaps == nfds);
+		for (i = 0; i < opts.nhops; i++) {
 			REQUIRE(opts.hops[i].in == fds[1 + 2 * i]);
 			REQUIRE(opts.hops[i].out == fds[2 + 2 * i]);
 		}
+		for (i = 0; i < opts.ntaps; i++)
+			REQUIRE(opts.hops[opts.taps[i]].tap ==
+			    fds[1 + 2 * opts.nhops + i]);
 		compare_argv(&opts, text, size);
 	}
 	options_free(&opts);
@@ -208,17 +246,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_bytes input = { data, size };
 	int choices = fuzz_byte(&input);
 	uint8_t small = fuzz_byte(&input), hops = fuzz_byte(&input);
+	size_t nfds = 3 + 2 * (size_t)(hops % (JOB_FDS / 2));
 	struct why why;
 	char *text = malloc(input.left + 1);
 
+	if (choices & ONE_MORE_FD && nfds < JOB_FDS)
+		nfds++;
 	REQUIRE(text != NULL);
 	if (input.left > 0)
 		memcpy(text, input.next, input.left);
 	text[input.left] = '\0';
 	why_start(&why, choices & SMALL_WHY ? small : sizeof(why.text) - 1);
 	if (choices & AS_JOB)
-		fuzz_job(text, input.left + 1, 1 + hops % (JOB_FDS / 2),
-		    choices & SAME_FDS ? 0 : 1, &why);
+		fuzz_job(text, input.left + 1, nfds, choices & SAME_FDS ? 0 : 1,
+		    &why);
 	else
 		fuzz_argv(text, input.left > 0 ? input.left + 1 : 0, &why);
 	free(text);

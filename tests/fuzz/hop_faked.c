@@ -8,6 +8,9 @@
 
 #include "hop_world.h"
 
+/* NOLINTBEGIN(bugprone-suspicious-include) */
 #include "../../helper/fds.c"
+#include "../../helper/sink.c"
 #include "../../helper/move.c"
 #include "../../helper/hop.c"
+/* NOLINTEND(bugprone-suspicious-include) */

@@ -16,6 +16,17 @@
 
 struct trial trial;
 
+/* A tap's failure is nobody else's. */
+static void
+expect_of_tap(enum call call, int error)
+{
+	if ((call == CALL_TAP_WRITE && (error == EINTR || error == EAGAIN)) ||
+	    (call == CALL_TAP_CLOSE && error == EINTR))
+		return;
+	if (world.tap_error == 0)
+		world.tap_error = error;
+}
+
 /*
  * The reference, first half: what a failing call means. Transient errors and
  * the restoring of flags mean nothing; a reader that has gone is no error.
@@ -31,8 +42,12 @@ world_expect(enum call call, int error)
 	bool moving = call == CALL_READ || call == CALL_WRITE ||
 	    call == CALL_SPLICE || call == CALL_POLL;
 
-	trial.injected = true;
 	trial.idle = 0;
+	if (call >= STREAM_CALLS && call < CALLS) {
+		expect_of_tap(call, error);
+		return;
+	}
+	trial.injected = true;
 	if (call == CALL_CLOSE) {
 		trial.close_error = error == EINTR ? 0 : error;
 		return;
@@ -85,9 +100,17 @@ check_always(void)
 	struct status_hop r = hop_report(&trial.hop, world.now);
 
 	REQUIRE(r.read == world.taken && r.written == world.sunk);
-	REQUIRE(r.read == r.written + r.discarded + trial.hop.stream.held);
+	if (trial.hop.phase == HOP_FLOWING)
+		REQUIRE(r.discarded == 0 &&
+		    r.read - r.written <= trial.hop.stream.limit);
+	else
+		REQUIRE(r.read == r.written + r.discarded);
 	REQUIRE(r.wait_input_ns + r.wait_output_ns <= r.elapsed_ns);
 	REQUIRE((trial.hop.phase == HOP_FLOWING) == world.out_open);
+	REQUIRE((world.tapped && world.out_open && world.tap_error == 0) ==
+	    world.tap_open);
+	REQUIRE(hop_tap_ended(&trial.hop) == (world.tapped && !world.tap_open));
+	REQUIRE(trial.hop.stream.tap.written == world.tap_sunk);
 	REQUIRE((trial.hop.phase != HOP_ENDED) == world.in_open);
 	REQUIRE(trial.hop.phase == HOP_ENDED || world.error == 0);
 	REQUIRE(trial.hop.phase != HOP_FLOWING ||
@@ -146,6 +169,10 @@ check_end(void)
 		REQUIRE(world.error != 0 || world.sunk == world.total);
 	check_drain(&r);
 	check_pipe_sizes(&r);
+	REQUIRE(trial.hop.tap_error == world.tap_error);
+	REQUIRE(!world.tapped || world.tap_error != 0 ||
+	    world.tap_sunk >= world.sunk);
+	REQUIRE(!world.tapped || same(r.engine, "copy"));
 	REQUIRE(world.buffers == 0);
 	REQUIRE(
 	    world.shutdowns == (trial.shared && world.out_type == S_IFSOCK));
@@ -157,8 +184,10 @@ check_end(void)
 static bool
 moved_since(const struct hop *before)
 {
-	return trial.hop.stream.read != before->stream.read ||
-	    trial.hop.stream.written != before->stream.written ||
+	const struct stream *s = &trial.hop.stream, *was = &before->stream;
+
+	return s->read != was->read || s->out.written != was->out.written ||
+	    s->tap.written != was->tap.written || s->tap.fd != was->tap.fd ||
 	    trial.hop.phase != before->phase || trial.hop.wait != before->wait;
 }
 

@@ -134,6 +134,14 @@ world_poll(int fd, short events)
 							   POLLIN | POLLHUP;
 		return (short)(seen & (events | POLLHUP));
 	}
+	if (fd == WORLD_TAP) {
+		REQUIRE(world.tap_open);
+		if (world.tap_room > 0)
+			seen = POLLOUT;
+		if (world.tap_reader_gone)
+			seen |= POLLOUT | POLLERR;
+		return (short)(seen & (events | POLLERR));
+	}
 	REQUIRE(fd == WORLD_OUT && world.out_open);
 	if (room() > (out_is_terminal() ? TERMINAL_WRITABLE : 0))
 		seen = POLLOUT;
@@ -201,13 +209,43 @@ check_output(int fd)
 	REQUIRE(world.error == 0 && !world.told_broken);
 }
 
+static ssize_t
+write_tap(const void *buffer, size_t size)
+{
+	uint64_t n;
+
+	REQUIRE(world.tap_open && world.tap_error == 0);
+	REQUIRE(world.tap_sunk + size <= world.taken);
+	if (faulty(CALL_TAP_WRITE))
+		return -1;
+	REQUIRE(world.tap_flag); /* or it might block */
+	if (world.tap_reader_gone) {
+		errno = EPIPE;
+		world_expect(CALL_TAP_WRITE, errno);
+		return -1;
+	}
+	if (world.tap_room == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	n = least(least(size, world.most), world.tap_room);
+	REQUIRE(memcmp(buffer, source(world.tap_sunk), (size_t)n) == 0);
+	world.tap_sunk += n;
+	world.tap_room -= n;
+	return (ssize_t)n;
+}
+
 ssize_t
 fake_write(int fd, const void *buffer, size_t size)
 {
 	uint64_t n;
 
-	check_output(fd);
 	REQUIRE(size > 0 && size <= WORLD_TRANSFER_MAX);
+	if (fd == WORLD_TAP)
+		return write_tap(buffer, size);
+	check_output(fd);
+	/* The tap never lacks what the reader got. */
+	REQUIRE(!world.tap_open || world.tap_sunk >= world.sunk + size);
 	if (faulty(CALL_WRITE))
 		return -1;
 	if (out_is_stream() && world.reader_gone) {
@@ -267,6 +305,11 @@ fake_close(int fd)
 		world.in_open = false;
 		return 0;
 	}
+	if (fd == WORLD_TAP) {
+		REQUIRE(world.tap_open && !world.tap_flag);
+		world.tap_open = false;
+		return faulty(CALL_TAP_CLOSE) ? -1 : 0;
+	}
 	REQUIRE(fd == WORLD_OUT && world.out_open);
 	REQUIRE(world.flag == world.out_nonblock || world.flag_lost);
 	world.out_open = false; /* also where close(2) fails */
@@ -276,8 +319,14 @@ fake_close(int fd)
 static int
 set_flags(int fd, int flags)
 {
-	REQUIRE(fd == WORLD_OUT); /* the input's are left alone */
+	REQUIRE(fd != WORLD_IN); /* the input's are left alone */
 	REQUIRE((flags & ~O_NONBLOCK) == O_WRONLY);
+	if (fd == WORLD_TAP) {
+		if (flags & O_NONBLOCK && faulty(CALL_TAP_FLAGS))
+			return -1;
+		world.tap_flag = flags & O_NONBLOCK;
+		return 0;
+	}
 	if (flags & O_NONBLOCK) {
 		if (faulty(CALL_FLAGS))
 			return -1;
@@ -298,14 +347,19 @@ fake_fcntl(int fd, int command, ...)
 	va_list ap;
 	int argument = 0;
 
-	REQUIRE(fd == WORLD_IN ? world.in_open : world.out_open);
+	REQUIRE(fd == WORLD_IN  ? world.in_open :
+		fd == WORLD_TAP ? world.tap_open :
+				  world.out_open);
 	va_start(ap, command);
 	if (command == F_SETFL || command == F_SETPIPE_SZ)
 		argument = va_arg(ap, int);
 	va_end(ap);
 	switch (command) {
 	case F_GETFL:
-		REQUIRE(fd == WORLD_OUT);
+		if (fd == WORLD_IN)
+			return O_RDONLY | (world.in_nonblock ? O_NONBLOCK : 0);
+		if (fd == WORLD_TAP)
+			return O_WRONLY | (world.tap_flag ? O_NONBLOCK : 0);
 		/* Later ones do not tell what for: F_SETFL's fail instead. */
 		if (!world.flag_set && faulty(CALL_FLAGS))
 			return -1;
@@ -313,9 +367,10 @@ fake_fcntl(int fd, int command, ...)
 	case F_SETFL:
 		return set_flags(fd, argument);
 	case F_GETPIPE_SZ:
+		REQUIRE(fd != WORLD_TAP);
 		return world.pipe_size;
 	case F_SETPIPE_SZ:
-		REQUIRE(world_may_resize(argument));
+		REQUIRE(fd != WORLD_TAP && world_may_resize(argument));
 		world.pipe_sizes_asked++;
 		errno = EPERM;
 		return -1;
@@ -330,6 +385,10 @@ fake_fstat(int fd, struct stat *st)
 {
 	mode_t *type = fd == WORLD_IN ? &world.in_type : &world.out_type;
 
+	if (fd == WORLD_TAP) {
+		*st = (struct stat){ .st_mode = S_IFIFO | S_IWUSR };
+		return 0;
+	}
 	if (faulty(CALL_FSTAT)) {
 		*type = WORLD_UNKNOWN;
 		return -1;

@@ -23,7 +23,8 @@
 
 #define WORLD_IN 100
 #define WORLD_OUT 101
-#define WORLD_TRANSFER_MAX (256 * 1024) /* bytes per call */
+#define WORLD_TAP 102                  /* a pipe, if there is one */
+#define WORLD_TRANSFER_MAX (256 << 10) /* bytes per call */
 
 /* The calls that can be made to fail. */
 enum call {
@@ -35,6 +36,10 @@ enum call {
 	CALL_FLAGS, /* F_GETFL, F_SETFL */
 	CALL_FSTAT,
 	CALL_MALLOC,
+	STREAM_CALLS,
+	CALL_TAP_WRITE = STREAM_CALLS,
+	CALL_TAP_CLOSE,
+	CALL_TAP_FLAGS, /* F_SETFL */
 	CALLS,
 	CALL_RESTORE = CALLS /* CALL_FLAGS on the way out, when all is over */
 };
@@ -63,6 +68,14 @@ struct world {
 	uint64_t sunk;
 	bool reader_gone;
 	bool told_broken; /* EPIPE or ECONNRESET was returned */
+	/* The tap. */
+	bool tapped; /* chosen at the start */
+	uint64_t tap_room;
+	uint64_t tap_sunk;
+	bool tap_reader_gone;
+	bool tap_open;
+	bool tap_flag; /* its O_NONBLOCK now */
+	int tap_error; /* the first that must end it, by world_expect */
 	/* The descriptors. */
 	bool in_open;
 	bool out_open;

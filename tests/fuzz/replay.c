@@ -14,7 +14,7 @@
 
 #include "fuzz.h"
 
-#define INPUT_MAX (64 * 1024)
+#define INPUT_MAX (64 << 10)
 
 static const char *volatile current;
 

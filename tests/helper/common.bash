@@ -113,9 +113,17 @@ is_gone() {
 # else an option to fd.py names, at these numbers: with_pairs 100:101 <<'END'.
 with_pairs() {
     local script
+    [[ $1 != --pty ]] || need_terminal
     script=$(cat)
     timeout -k 1 20 "$PYTHON" -I "$LIB/fd.py" pairs "$@" -- \
         bash -eu -o pipefail -c "$script" 3>&-
+}
+
+# Skip the test where a terminal cannot be had, as without /dev/pts.
+need_terminal() {
+    local why
+    why=$("$PYTHON" -I -c 'import os; os.openpty()' 2>&1 3>&-) ||
+        skip "this machine gives no pseudo-terminal: ${why##*$'\n'}"
 }
 
 fd_tool() {

@@ -4,14 +4,15 @@
 
 load common
 
-# refuses_descriptor NUMBER SIDE ARGUMENT...: SIDE is read, write or status.
+# refuses_descriptor NUMBER WORD ARGUMENT...: the message has both; WORD is
+# mostly read, write or status.
 refuses_descriptor() {
-    local number=$1 side=$2 got=0
+    local number=$1 word=$2 got=0
     shift 2
     pump "$@" 2>err || got=$?
     if ! [[ $got == 71 && $(wc -l <err) == 1 && $(<err) == cuprum-pump:\ * ]] ||
-        ! grep -qw -e "$number" err || ! grep -qi -e "$side" err; then
-        echo "exit status $got, expected 71, $number and $side in:" >&2
+        ! grep -qw -e "$number" err || ! grep -qi -e "$word" err; then
+        echo "exit status $got, expected 71, $number and $word in:" >&2
         cat err >&2
         return 1
     fi
@@ -81,6 +82,21 @@ refuses_descriptor() {
 @test "a descriptor far above the limit is refused, not crashed on" {
     refuses_descriptor 2147483647 read 2147483647 1 >out
     refuses_descriptor 1000000 write 0 1000000 </dev/null
+}
+
+@test "more hops than poll(2) has room for are refused before a byte moves" {
+    local fd operands=()
+    echo untouched >in
+    # Opened before the limit is lowered: then it is no limit on these.
+    for ((fd = 100; fd < 140; fd += 2)); do
+        eval "exec $fd<in $((fd + 1))>>out"
+        operands+=("$fd" "$((fd + 1))")
+    done
+    exec 140>status
+    ulimit -n 20
+    refuses_descriptor 20 hops -s 140 "${operands[@]}"
+    [[ $(cat <&100) == untouched && ! -s out ]]
+    [[ $(<status) == '{"event":"end","errno":22,"error":"EINVAL"}' ]]
 }
 
 @test "a descriptor open for both directions serves either side" {
@@ -188,6 +204,7 @@ END
 }
 
 @test "a terminal is fed and read to its end" {
+    need_terminal
     sample 30000 >data
     fd_tool pty 100 -- timeout 20 "$PUMP" -s 101 0 100 101>status <data >out
     cmp data out

@@ -7,6 +7,7 @@ load common
 # terminal was sent is in the file `screen`, each drawing of the line a line.
 at_terminal() {
     local script
+    need_terminal
     script=$(cat)
     timeout -k 1 20 "$PYTHON" -I "$LIB/fd.py" pty 2 -- \
         bash -eu -o pipefail -c "$script" 3>&- >screen.raw
@@ -54,7 +55,7 @@ END
 
 @test "it stays alive while stalled, and says that the input is waited for" {
     at_terminal <<'END'
-{ printf 12345; sleep 2.4; } | "$PUMP" -p 0.2 | cat >out
+{ printf 12345; sleep 2.7; } | "$PUMP" -p 0.2 | cat >out
 END
     (($(drawn '^5(\.0)? B  0 B/s .* waiting for input$') +
         $(drawn '^5(\.0)? B  0 B/s .* waiting for input.*\[K$') >= 2))
@@ -166,14 +167,15 @@ END
 
 @test "a terminal that goes away does not stop the hops" {
     with_pairs --pty 100:101 <<'END'
-{
-    head -c 1000 /dev/zero
-    sleep 0.3
-    head -c 2000000 /dev/zero
-} | timeout 10 "$PUMP" -p 0.02 2>&100 101>&- | wc -c >count &
-exec 100>&-
-sleep 0.15
+mkfifo in
+timeout 10 "$PUMP" -p 0.02 <in 2>&100 101>&- | wc -c >count 101>&- &
+exec 100>&- 110>in
+head -c 1000 /dev/zero >&110
+head -c 1 <&101 >drawn # and the next ones find no terminal
 exec 101>&-
+sleep 0.1
+head -c 2000000 /dev/zero >&110
+exec 110>&-
 wait $!
 (($(<count) == 2001000))
 END

@@ -61,6 +61,32 @@ fails() {
     [[ ${statuses[*]} == '141 74' ]]
 }
 
+@test "a terminal that goes away is an error, not a broken pipe" {
+    local got=0
+    with_pairs --pty 100:101 <<'END' || got=$?
+mkfifo in
+exec 110<>in
+"$PUMP" -s 102 0 100 <in 102>status 101>&- 110>&- 2>err &
+exec 100>&-
+echo data >in
+head -n 1 <&101 >out  # it has been through, and now waits for more
+exec 101>&-
+wait $!
+END
+    ((got == 74))
+    [[ $(<out) == data ]]
+    [[ $(<err) == 'cuprum-pump: hop 0: descriptor 100 (write): '* ]]
+    records status 'hop[0].error == "EIO"' 'hop[0].side == "write"' \
+        'hop[0].written == 5' 'not hop[0].broken_pipe'
+}
+
+@test "with the records on standard error, a failure is told by them alone" {
+    local got=0
+    pump -s 2 <<<data >/dev/full 2>status || got=$?
+    ((got == 74))
+    records status 'hop[0].error == "ENOSPC"' 'end.error == "ENOSPC"'
+}
+
 @test "a splice that cannot be served fails the hop before a byte moves" {
     local fd
     echo untouched >in
@@ -72,6 +98,7 @@ fails() {
     records status 'hop[0].errno != 0' 'hop[0].read == 0'
 }
 
+# bats test_tags=needs:set-user-id
 @test "set-user-ID or set-group-ID, it refuses to run" {
     local copy=$BATS_TEST_TMPDIR/cuprum-pump group expected=77
     cp "$PUMP" "$copy"

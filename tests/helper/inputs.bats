@@ -51,3 +51,31 @@ END
     { fd_tool seek 0 4; pump 0 100; } <file 100<>file
     [[ $(<file) == 'two two ' ]]
 }
+
+@test "a FIFO opened before there was a writer is at its end, as read(2) says" {
+    python_script <<'END'
+import os
+
+from harness import FIRST, engines, expect, reaped, spawn, wait
+
+os.mkfifo("fifo")
+for engine in engines():
+    for data in (b"", b"data"):
+        source = os.open("fifo", os.O_RDONLY | os.O_NONBLOCK)
+        if data:  # or nobody ever writes
+            writer = os.open("fifo", os.O_WRONLY)
+        reader, sink = os.pipe()
+        command = ["-e", engine, str(FIRST), str(FIRST + 1)]
+        pid = spawn(command, {2: 2, FIRST: source, FIRST + 1: sink})
+        os.close(source)
+        os.close(sink)
+        with reaped(pid) as ended:
+            if data:
+                expect(wait(ended, 0.2) is None, f"{engine}: it has not waited")
+                os.write(writer, data)
+                os.close(writer)
+            expect(wait(ended) == 0, f"{engine}: status {wait(ended, 0)}")
+        expect(os.read(reader, 10) == data, engine)
+        os.close(reader)
+END
+}

@@ -46,6 +46,58 @@ with Server() as server:
 END
 }
 
+@test "jobs sent before the end are served, whatever is in between" {
+    python_script <<'END'
+from jobs import *
+
+for leave in (lambda sock: sock.close(), lambda sock: sock.shutdown(socket.SHUT_WR)):
+    with Server() as server:
+        source, feed = pipe()
+        reader, writer = pipe()
+        jobs, readers = [server.begin(hops=[source, writer])], [reader]
+        jobs[0].wait_for("start")  # what follows now waits in the socket
+        for number in range(3):
+            server.send(b"", [])
+            server.send(b"", [])
+            reader, writer = pipe()
+            readers.append(reader)
+            data = f"job {number}".encode()
+            jobs.append(server.begin(hops=[filled(data), writer], data=b""))
+        leave(server.socket)
+        os.write(feed, b"first")
+        os.close(feed)
+        got = [take(reader) for reader in readers]
+        expect(got == [b"first", b"job 0", b"job 1", b"job 2"], got)
+        for job in jobs:
+            expect(job.finish().end.errno == 0, job.text)
+        server.exits(0)
+        errors = os.read(server.stderr, 4096).decode()
+        expect(errors.count("job refused") == 6, errors)
+END
+}
+
+@test "jobs sent before the end are served, though an answer was left unread" {
+    python_script <<'END'
+from jobs import *
+
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+theirs.send(b"nobody reads this")
+status, status_end = pipe()
+reader, writer = pipe()
+fds = [status_end, filled(b"data"), writer]
+socket.send_fds(ours, [b"\0"], fds)
+ours.close()  # the next one to receive is told ECONNRESET
+for fd in fds:
+    os.close(fd)
+pid = spawn(["-c", str(CONTROL)], {2: 2, CONTROL: theirs.fileno()})
+theirs.close()
+with reaped(pid) as ended:
+    expect(wait(ended) == 0, wait(ended, 0))
+expect(take(reader) == b"data", "the job was not served")
+expect(Job(status).finish().end.errno == 0, "the job's records")
+END
+}
+
 @test "--idle-timeout ends it with 0 after so long without a job" {
     python_script <<'END'
 from jobs import *

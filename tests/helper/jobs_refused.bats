@@ -271,6 +271,27 @@ with Server() as server:
 END
 }
 
+@test "a signal does not wait for room for the record of a refused job" {
+    python_script <<'END'
+import signal
+
+from jobs import *
+
+for options, hops in ((["-bx"], [null(), null()]),
+                      ([], [os.open(".", os.O_RDONLY), null()])):
+    with Server() as server:
+        server.works()
+        reader, writer = pipe()
+        size = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+        os.write(writer, b" " * size)
+        server.send(payload(*options), [writer, *hops])
+        server.says()  # and the next thing that it does is wait
+        os.kill(server.pid, signal.SIGTERM)
+        server.exits(-signal.SIGTERM)
+        expect(take(reader) == b" " * size, "more in the pipe than fits")
+END
+}
+
 @test "what is refused again and again leaves nothing behind" {
     python_script <<'END'
 from jobs import *

@@ -27,7 +27,7 @@ copies() {
         [[ -z $stderr ]]
         [[ ${lines[0]} == Usage:* ]]
         for option in -b --buffer-size -z --pipe-size -e --engine -d --drain \
-            -s --status-fd -p --progress -i --ignore-interrupts \
+            -s --status-fd -T --tap -p --progress -i --ignore-interrupts \
             -c --control-fd -t --idle-timeout --no-sandbox \
             -h --help -V --version; do
             grep -qE -e "(^|[ ,])$option([ ,=]|\$)" <<<"$output"
@@ -65,6 +65,19 @@ into_full() {
         run -74 --separate-stderr into_full "$form"
         ((${#stderr_lines[@]} == 1))
         [[ $stderr == cuprum-pump:\ * ]]
+    done
+}
+
+@test "--help and --version fail at a terminal that has gone" {
+    local form got=0
+    for form in --help --version; do
+        got=0
+        with_pairs --pty 100:101 <<END 2>err || got=$?
+exec 101>&-
+"$PUMP" $form >&100
+END
+        ((got == 74))
+        [[ $(<err) == 'cuprum-pump: standard output: '* ]]
     done
 }
 

@@ -104,7 +104,7 @@ NOT_NUMBERS=(x 1x '1 ' -1 -0.5 0x10 1,5 1e 18446744073709551616
         refused 64 "$option" "-$option"
     done
     for option in buffer-size pipe-size engine drain status-fd progress \
-        control-fd idle-timeout; do
+        control-fd idle-timeout tap; do
         refused 64 "$option" "--$option"
     done
 }

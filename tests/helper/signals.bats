@@ -166,6 +166,7 @@ close_all() {
 
 # --- at any moment ------------------------------------------------------------
 
+# bats test_tags=needs:pace
 @test "TERM, HUP, INT and QUIT at any moment leave complete and right records" {
     python_script >figures <<'END'
 import itertools

@@ -116,6 +116,27 @@ start_with_full_status() {
     records status 'hop[0].written == 5' 'end.errno == 0'
 }
 
+@test "with the status pipe full, a signal's records still arrive" {
+    start_with_full_status
+    kill -TERM "$PID"
+    cat <&"${R[status]}" >raw
+    tr -s ' ' <raw | sed 's/^ //' >status
+    expect_exit 143
+    records status 'hop[0].error == "EINTR"' 'end.error == "EINTR"'
+}
+
+# One signal asks for the records, another one gives them up.
+signal_again() {
+    kill -TERM "$1"
+    is_gone "$1"
+}
+
+@test "with the status pipe full, a second signal does not wait for room" {
+    start_with_full_status
+    eventually signal_again "$PID"
+    expect_exit 143
+}
+
 # --- the lifeline -----------------------------------------------------------
 
 # lost COMMAND...: start the pump with the command, which uses 100 for its
@@ -187,6 +208,20 @@ write_to() {
     eventually grep -q '^State:[[:space:]]*S' "/proc/$PID/status"
     close_reader status
     expect_exit 75
+}
+
+@test "when the status reader goes before there was room for start, it exits with 75" {
+    make_pipe status
+    make_pipe out
+    fd_tool fill "${W[status]}"
+    echo data >in
+    start_pump -s 100 <in >&"${W[out]}" 100>&"${W[status]}"
+    close_writer status
+    close_writer out
+    eventually grep -q '^State:[[:space:]]*S' "/proc/$PID/status"
+    close_reader status
+    expect_exit 75
+    [[ -z $(cat <&"${R[out]}") ]]
 }
 
 @test "a status socket is a lifeline, too" {

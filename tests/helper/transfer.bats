@@ -128,11 +128,17 @@ pipe_to_file() {
     records status 'hop[0].engine == "copy"' 'hop[0].written == 200000'
 }
 
-@test "more than 4 GiB are moved and counted" {
+@test "more than 4 GiB are moved, or discarded, and counted" {
     local size=$((4 * 1024 * 1024 * 1024 + 4097)) counted
-    counted=$(head -c "$size" /dev/zero | pump -s 100 100>status | wc -c)
+    make_pipe gone
+    close_reader gone
+    counted=$(head -c "$size" /dev/zero |
+        pump -d forever -s 100 0 1 101 102 100>status \
+            101< <(exec head -c "$size" /dev/zero 3>&-) 102>&"${W[gone]}" |
+        wc -c)
     ((counted == size))
-    records status "hop[0].read == $size" "hop[0].written == $size"
+    records status "hop[0].read == $size" "hop[0].written == $size" \
+        "hop[1].read == $size" "hop[1].discarded == $size"
 }
 
 @test "file offsets past 4 GiB are no obstacle" {

@@ -3,6 +3,7 @@
 
 load common
 
+# bats test_tags=needs:pace
 @test "with a paced producer, the time starved is right within 10 %" {
     python_script <<'END'
 from harness import engines
@@ -14,6 +15,7 @@ for engine in engines():
 END
 }
 
+# bats test_tags=needs:pace
 @test "with a paced consumer, the time blocked is right within 10 %" {
     python_script <<'END'
 from harness import engines
@@ -25,6 +27,7 @@ for engine in engines():
 END
 }
 
+# bats test_tags=needs:pace
 @test "with both sides paced, both times are right within 10 %" {
     python_script <<'END'
 from harness import engines

@@ -59,15 +59,17 @@ def say(status: int, items: list[str | float], moved: int = 0) -> None:
             time.sleep(item)
 
 
-def move(source: int, target: int) -> int:
-    """Copy to the end of file; return the number of bytes."""
+def move(source: int, *targets: int) -> int:
+    """Copy to the end of file, to each of *targets*; return the number of bytes."""
     total = 0
     while chunk := os.read(source, 65536):
         total += len(chunk)
-        while chunk:
-            chunk = chunk[os.write(target, chunk) :]
-    os.close(source)
-    os.close(target)
+        for target in targets:
+            rest = chunk
+            while rest:
+                rest = rest[os.write(target, rest) :]
+    for number in (source, *targets):
+        os.close(number)
     return total
 
 
@@ -77,17 +79,17 @@ def main() -> int:
     if sys.argv[2] in {"-V", "--version"}:
         sys.stdout.write("cuprum-pump 0.1.0\nprotocol 1\nfeatures: -splice\n")
         return 0
-    options, operands = getopt.getopt(sys.argv[2:], "b:z:e:d:s:p:iC", LONG.split())
+    options, operands = getopt.getopt(sys.argv[2:], "b:z:e:d:s:p:iCT:", LONG.split())
     named = {name.lstrip("-"): value for name, value in options}
     if "control-fd" in named:
         with socket.socket(fileno=int(named["control-fd"])) as control:
-            _, (status, source, target), _, _ = socket.recv_fds(control, 4096, 3)
+            _, (status, *hop), _, _ = socket.recv_fds(control, 4096, 4)
     else:
         status = int(named.get("status-fd") or named["s"])
-        source, target = (int(word) for word in operands)
+        hop = [int(word) for word in operands]
     say(status, [START] if script["before"] is None else script["before"])
     if script["after"] is not None:
-        say(status, script["after"], move(source, target))
+        say(status, script["after"], move(*hop))
     return int(script["exit"])
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from cuprum import PumpError, PumpOptions
 from cuprum._descriptors import Descriptor
+from cuprum._hops import HopEnds, HopOutcomes
 from cuprum._streams import PythonPump
 from tests.support.bare_pipes import SIZES, Collector, Feeder, payload
 
@@ -25,14 +26,15 @@ def pump(*pairs: Ends, options: PumpOptions | None = None) -> tuple[HopReport, .
     """Pump each pair to its end on a loop of its own; return the reports."""
 
     async def run() -> tuple[HopReport, ...]:
-        hops = [(Descriptor(source), Descriptor(sink)) for source, sink in pairs]
-        python_pump = PythonPump(hops, options or PumpOptions())
+        hops = [HopEnds(Descriptor(source), Descriptor(sink)) for source, sink in pairs]
+        outcomes = HopOutcomes(len(hops))
+        python_pump = PythonPump(hops, options or PumpOptions(), outcomes)
         await python_pump.start()
         try:
             await python_pump.wait()
         finally:
             await python_pump.stop()
-        return python_pump.outcomes.reports()
+        return outcomes.reports()
 
     return asyncio.run(asyncio.wait_for(run(), 20))
 
@@ -90,10 +92,11 @@ def test_end_of_file_goes_on_while_other_hops_are_open() -> None:
 
     async def run() -> None:
         hops = [
-            (Descriptor(source), Descriptor(sink)),
-            (Descriptor(open_source), Descriptor(open_sink)),
+            HopEnds(Descriptor(source), Descriptor(sink)),
+            HopEnds(Descriptor(open_source), Descriptor(open_sink)),
         ]
-        python_pump = PythonPump(hops, PumpOptions())
+        outcomes = HopOutcomes(len(hops))
+        python_pump = PythonPump(hops, PumpOptions(), outcomes)
         await python_pump.start()
         ended = asyncio.to_thread(collector.result)
         assert await asyncio.wait_for(ended, 5) == b"short"
@@ -145,14 +148,15 @@ def test_a_reader_that_leaves_while_nothing_comes_is_noticed() -> None:
     collect, sink = os.pipe()
 
     async def run() -> HopReport:
-        hops = [(Descriptor(source), Descriptor(sink))]
-        python_pump = PythonPump(hops, PumpOptions(drain=0))
+        hops = [HopEnds(Descriptor(source), Descriptor(sink))]
+        outcomes = HopOutcomes(len(hops))
+        python_pump = PythonPump(hops, PumpOptions(drain=0), outcomes)
         await python_pump.start()
         await asyncio.sleep(0.05)  # let it come to rest: nothing to read
         os.close(collect)
         await asyncio.wait_for(python_pump.wait(), 5)
         await python_pump.stop()
-        return python_pump.outcomes.reports()[0]
+        return outcomes.reports()[0]
 
     hop = asyncio.run(run())
     os.close(hold)
@@ -165,14 +169,15 @@ def test_a_reader_that_leaves_a_full_pipe_is_noticed() -> None:
     feeder = Feeder(feed, payload(1 << 20))
 
     async def run() -> HopReport:
-        hops = [(Descriptor(source), Descriptor(sink))]
-        python_pump = PythonPump(hops, PumpOptions(drain=None))
+        hops = [HopEnds(Descriptor(source), Descriptor(sink))]
+        outcomes = HopOutcomes(len(hops))
+        python_pump = PythonPump(hops, PumpOptions(drain=None), outcomes)
         await python_pump.start()
         await asyncio.sleep(0.1)  # let it fill the pipe, which nobody reads
         os.close(collect)
         await asyncio.wait_for(python_pump.wait(), 5)
         await python_pump.stop()
-        return python_pump.outcomes.reports()[0]
+        return outcomes.reports()[0]
 
     hop = asyncio.run(run())
     feeder.join()
@@ -188,14 +193,15 @@ def test_waits_are_counted_on_the_side_that_was_slow() -> None:
     collector = Collector(collect)
 
     async def run() -> HopReport:
-        hops = [(Descriptor(source), Descriptor(sink))]
-        python_pump = PythonPump(hops, PumpOptions())
+        hops = [HopEnds(Descriptor(source), Descriptor(sink))]
+        outcomes = HopOutcomes(len(hops))
+        python_pump = PythonPump(hops, PumpOptions(), outcomes)
         await python_pump.start()
         await asyncio.sleep(0.2)
         os.close(feed)
         await asyncio.wait_for(python_pump.wait(), 5)
         await python_pump.stop()
-        return python_pump.outcomes.reports()[0]
+        return outcomes.reports()[0]
 
     hop = asyncio.run(run())
     assert collector.result() == b""
@@ -228,9 +234,8 @@ def test_stopping_closes_everything() -> None:
     collect, sink = os.pipe()
 
     async def run() -> None:
-        python_pump = PythonPump(
-            [(Descriptor(source), Descriptor(sink))], PumpOptions()
-        )
+        hops = [HopEnds(Descriptor(source), Descriptor(sink))]
+        python_pump = PythonPump(hops, PumpOptions(), HopOutcomes(len(hops)))
         await python_pump.start()
         await asyncio.sleep(0)
         await python_pump.stop()

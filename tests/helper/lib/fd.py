@@ -119,10 +119,13 @@ def pairs(*arguments: str) -> None:
     if wanted[0].startswith("--"):
         kinds = {"--seqpacket": packet_pair, "--pty": terminal_pair}
         make = kinds[wanted.pop(0)]
-    for pair in wanted:
-        for end, number in zip(make(), pair.split(":"), strict=True):
-            os.dup2(end, int(number))
-            os.close(end)
+    numbers = [[int(number) for number in pair.split(":")] for pair in wanted]
+    # Out of the way of each other; what is left below is gone after the exec.
+    base = max(max(pair) for pair in numbers) + 1
+    for pair in numbers:
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, base) for end in make()]
+        for end, number in zip(ends, pair, strict=True):
+            os.dup2(end, number)
     run(command)
 
 

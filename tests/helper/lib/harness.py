@@ -111,6 +111,7 @@ class Outcome:
 
     status: int | None  # negative: a signal; None: killed after the limit
     sinks: list[bytes]
+    taps: list[bytes]
     text: bytes  # of the records, as they came
     errors: str  # standard error
 
@@ -121,6 +122,11 @@ class Outcome:
     @property
     def hops(self) -> list[SimpleNamespace]:
         found = (r for r in self.records if r.event == "hop")
+        return sorted(found, key=lambda record: record.hop)
+
+    @property
+    def tap_records(self) -> list[SimpleNamespace]:
+        found = (r for r in self.records if r.event == "tap")
         return sorted(found, key=lambda record: record.hop)
 
     @property
@@ -136,22 +142,32 @@ class Outcome:
         sizes = [len(sink) for sink in self.sinks]
         written = [hop.written for hop in self.hops]
         expect(written == sizes, f"written {written}, at the sinks {sizes}")
+        sizes = [len(tap) for tap in self.taps]
+        written = [tap.written for tap in self.tap_records]
+        expect(written == sizes, f"written {written}, at the taps {sizes}")
 
     def check_prefix(self, sources: Sequence[bytes]) -> None:
         for number, (sink, source) in enumerate(zip(self.sinks, sources, strict=True)):
             expect(source.startswith(sink), f"hop {number}: not what was sent")
+        for number, tap in enumerate(self.taps):
+            copied = sources[number].startswith(tap)
+            expect(copied, f"tap {number}: not what was sent")
 
     def __str__(self) -> str:
         sizes = [len(sink) for sink in self.sinks]
+        taps = [len(tap) for tap in self.taps]
         return (
-            f"status {self.status}, at the sinks {sizes}, standard error "
+            f"status {self.status}, at the sinks {sizes}, taps {taps}, standard error "
             f"{self.errors!r}, records:\n{self.text.decode(errors='replace')}"
         )
 
 
 @dataclass
 class Pump:
-    """A pump with `count` hops between pipes, each end of them in our hands."""
+    """A pump with `count` hops between pipes, each end of them in our hands.
+
+    `tapped`: with a pipe as tap for each.
+    """
 
     options: Sequence[str] = ()
     count: int = 1
@@ -159,8 +175,10 @@ class Pump:
     environment: Mapping[str, str] | None = None
     # Given the pump's data descriptors: what to run it under.
     wrapper: Callable[[Sequence[int]], Sequence[str]] = lambda _: ()
+    tapped: bool = False
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
+    taps: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         status = FIRST + 2 * self.count
@@ -175,8 +193,15 @@ class Pump:
             ours, theirs[number + 1] = os.pipe()
             self.outputs.append(ours)
         operands = [str(FIRST + i) for i in range(2 * self.count)]
+        options = list(self.options)
+        for hop in range(self.count if self.tapped else 0):
+            number = status + 1 + hop
+            ours, theirs[number] = os.pipe()
+            self.taps.append(ours)
+            operands.append(str(number))
+            options.append(f"--tap={hop}")
         data = [theirs[FIRST + i] for i in range(2 * self.count)]
-        command = [*self.wrapper(data), self.program, *self.options]
+        command = [*self.wrapper(data), self.program, *options]
         self.pid = spawn(
             [*command[1:], "-s", str(status), *operands],
             theirs,
@@ -220,7 +245,8 @@ class _Exchange:
             fd: memoryview(source)
             for fd, source in zip(pump.inputs, sources, strict=True)
         }
-        self.got = {fd: bytearray() for fd in (*pump.outputs, pump.status, pump.stderr)}
+        ends = (*pump.outputs, *pump.taps, pump.status, pump.stderr)
+        self.got = {fd: bytearray() for fd in ends}
         self.poll = select.poll()
         self.open = {*self.left, *self.got}
         for fd in self.open:
@@ -278,6 +304,7 @@ class _Exchange:
         return Outcome(
             status,
             [bytes(self.got[fd]) for fd in self.pump.outputs],
+            [bytes(self.got[fd]) for fd in self.pump.taps],
             bytes(self.got[self.pump.status]),
             self.got[self.pump.stderr].decode(errors="replace"),
         )

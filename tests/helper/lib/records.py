@@ -4,7 +4,8 @@
 
 The whole file must be a well-formed stream of records (see check_stream).
 Then each EXPRESSION, Python over `start`, `progress` (a list in the order
-written), `hop` (a list by number) and `end`, must be true. With --so-far an
+written), `hop` (a list by number), `tap` (by the number of its hop) and `end`,
+must be true. With --so-far an
 unfinished stream will do, and a broken last line is left out.
 """
 
@@ -46,6 +47,12 @@ MEMBERS = {
         "wait_input_ns": int,
         "wait_output_ns": int,
         "elapsed_ns": int,
+    },
+    "tap": {
+        "hop": int,
+        "written": int,
+        "errno": int,
+        "error": (str, type(None)),
     },
     "end": {"errno": int, "error": (str, type(None))},
 }
@@ -123,6 +130,7 @@ def check_stream(found: list[SimpleNamespace], *, sided: bool = True) -> None:
     require(found[0].sandbox in ("seccomp", "none"), f"sandbox: {found[0]}")
     hops = found[0].hops
     ended: set[int] = set()
+    tapped: set[int] = set()
     latest = dict.fromkeys(range(hops), (0, 0, 0))
     for position, record in enumerate(found[1:], 1):
         require(record.event != "start", "a second start")
@@ -134,6 +142,11 @@ def check_stream(found: list[SimpleNamespace], *, sided: bool = True) -> None:
         number = record.hop
         require(number in latest, f"there is no hop {number}")
         require(number not in ended, f"hop {number} had ended")
+        if record.event == "tap":
+            check_error(record)
+            require(number not in tapped, f"hop {number} had one tap, not two")
+            tapped.add(number)
+            continue
         if record.event == "progress":
             check_progress(record)
         else:
@@ -160,6 +173,7 @@ def main(arguments: list[str]) -> int:
             "start": found[0],
             "progress": [r for r in found if r.event == "progress"],
             "hop": sorted((r for r in found if r.event == "hop"), key=lambda r: r.hop),
+            "tap": {r.hop: r for r in found if r.event == "tap"},
             "end": found[-1] if found[-1].event == "end" else None,
         }
         for expression in expressions:

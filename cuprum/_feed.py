@@ -1,0 +1,156 @@
+"""The first child's standard input: inherited, a file, or fed by us."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+from collections.abc import AsyncIterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from cuprum._descriptors import Descriptor, make_pipe, reader_watch, wake
+from cuprum._files import open_input
+from cuprum._streams import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from contextlib import ExitStack
+
+    from cuprum._plan import RunPlan
+
+__all__ = ["Inlet"]
+
+_logger = logging.getLogger("cuprum.stdin")
+
+
+class Inlet(NamedTuple):
+    """Where a child's input comes from.
+
+    Attributes:
+        number: what `Process.spawn` takes.
+        ours: our copy of the end that the child is given.
+        sink: where we write, if it is fed by us.
+        source: what we write.
+    """
+
+    number: int | None
+    ours: Descriptor | None = None
+    sink: Descriptor | None = None
+    source: Iterable[bytes] | AsyncIterable[bytes] = ()
+
+    @classmethod
+    def open(cls, plan: RunPlan, owner: ExitStack, *, is_piped: bool) -> Inlet:
+        """Open what the plan says; OSError if that cannot be.
+
+        Args:
+            plan: see `RunPlan`.
+            owner: closes what is opened here, at the latest.
+            is_piped: the child is a pipeline's, which reads nothing if not told to.
+        """
+        stdin = plan.stdin
+        if stdin is None or stdin.is_empty:
+            return cls(subprocess.DEVNULL if is_piped else None)
+        file = stdin.file if stdin.path is None else stdin.path
+        if file is not None:
+            ours = open_input(file, owner)
+            return cls(ours.fileno(), ours)
+        pipe = make_pipe(owner)
+        source = (plan.payload or b"",) if stdin.chunks is None else stdin.chunks
+        return cls(pipe.reader.fileno(), pipe.reader, pipe.writer, source)
+
+    def close(self) -> None:
+        """Close our copy of the child's end."""
+        if self.ours is not None:
+            self.ours.close()
+
+    def begin(self, pid: int) -> asyncio.Task[None] | None:
+        """Begin to feed the child with that number, if it is fed by us."""
+        if self.sink is None:
+            return None
+        return asyncio.create_task(_feed(self.sink, self.source, pid))
+
+
+async def _feed(
+    sink: Descriptor, source: Iterable[bytes] | AsyncIterable[bytes], pid: int
+) -> None:
+    """Write all chunks of ``source`` to a child's standard input, then close it.
+
+    A child that does not want it all is no failure of the run; it is logged.
+
+    Raises:
+        Exception: whatever ``source`` raised.
+    """
+    os.set_blocking(sink.fileno(), False)
+    try:
+        if isinstance(source, AsyncIterable):
+            await _feed_as_it_comes(sink, source)
+        else:
+            for chunk in source:
+                await _put(sink, chunk)
+                await asyncio.sleep(0)
+    except _ChildGoneError as gone:
+        _log_failure("write", pid, gone.reason)
+    finally:
+        try:
+            sink.close()
+        except OSError as error:
+            _log_failure("close", pid, error)
+
+
+class _ChildGoneError(Exception):
+    """The child reads no more. Not an OSError, for ``source`` may raise those."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def _put(sink: Descriptor, chunk: bytes) -> None:
+    try:
+        await write_all(sink, chunk)
+    except OSError as error:
+        raise _ChildGoneError(error) from None
+
+
+async def _feed_as_it_comes(sink: Descriptor, source: AsyncIterable[bytes]) -> None:
+    """Feed, and notice a child that goes while there is nothing to write."""
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    chunks = aiter(source)
+    with reader_watch(sink.fileno(), lambda: wake(gone)):
+        while True:
+            coming = asyncio.ensure_future(_next(chunks))
+            try:
+                await asyncio.wait((coming, gone), return_when="FIRST_COMPLETED")
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait((coming,))
+            if coming.cancelled():
+                raise _ChildGoneError(BrokenPipeError("the child reads no more"))
+            chunk = coming.result()
+            if chunk is None:
+                return
+            await _put(sink, chunk)
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    with suppress(StopAsyncIteration):
+        return await anext(chunks)
+    return None
+
+
+def _log_failure(operation: str, pid: int, error: OSError) -> None:
+    _logger.error(
+        "stdin_%s_failed pid=%s error=%s",
+        operation,
+        pid,
+        error,
+        exc_info=error,
+        extra={
+            "cuprum_pid": pid,
+            "cuprum_stdin_operation": operation,
+            "cuprum_error_type": type(error).__name__,
+        },
+    )

@@ -1,0 +1,55 @@
+"""Files that a run is told to read or write: opened here, or the caller's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from cuprum._descriptors import Descriptor, above_stdio, duplicate
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+__all__ = ["open_input", "open_output"]
+
+
+def open_input(
+    source: str | Path | IO[str] | IO[bytes] | int, owner: ExitStack
+) -> Descriptor:
+    """Return a descriptor for reading ``source``; see `open_output`."""
+    return _open(source, os.O_RDONLY, owner)
+
+
+def open_output(
+    target: str | Path | IO[str] | IO[bytes] | int, owner: ExitStack, *, append: bool
+) -> Descriptor:
+    """Return a descriptor for writing to ``target``.
+
+    Args:
+        target: a path, or an open file, whose buffered text is written out first.
+        owner: closes what was opened here.
+        append: add to what a path has, instead of truncating it.
+
+    Raises:
+        OSError: it cannot be opened, or a descriptor is not open.
+        ValueError: a file object is closed.
+    """
+    how = os.O_APPEND if append else os.O_TRUNC
+    return _open(target, os.O_WRONLY | os.O_CREAT | how, owner)
+
+
+def _open(
+    file: str | Path | IO[str] | IO[bytes] | int, flags: int, owner: ExitStack
+) -> Descriptor:
+    if isinstance(file, str | Path):
+        descriptor = Descriptor(os.open(file, flags | os.O_CLOEXEC, 0o666))
+        owner.callback(descriptor.close)
+        return above_stdio(descriptor, owner)
+    if not isinstance(file, int):
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            file.flush()  # or it would come out after what the command writes
+        file = file.fileno()
+    # A duplicate: the caller may close the file while the run goes on, and a child's
+    # standard streams would overwrite the numbers below 3.
+    return duplicate(file, owner)

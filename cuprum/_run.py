@@ -1,0 +1,283 @@
+"""One run: stages spawned, joined by a pump, watched, and ended together.
+
+A single command is a run of one stage, which has no hops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from cuprum._backend import StreamBackend, get_stream_backend
+from cuprum._bottleneck import find_bottleneck
+from cuprum._child import Child, Outlet, spawn
+from cuprum._descriptors import require_posix
+from cuprum._feed import Inlet
+from cuprum._plan import OUTPUT_GRACE, RunPlan
+from cuprum._progress import watch_progress
+from cuprum._results import (
+    PartialOutput,
+    PipelineResult,
+    TimeoutExpired,
+    attach_output,
+    is_sigpipe,
+)
+from cuprum._tasks import finish, raise_first, settle
+from cuprum._teardown import Teardown
+from cuprum._wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cuprum._command import SafeCmd
+    from cuprum._process import Process
+
+__all__ = ["run_stages"]
+
+
+async def run_stages(commands: Sequence[SafeCmd], plan: RunPlan) -> PipelineResult[Any]:
+    """Run ``commands`` until all of them have exited and their output has ended.
+
+    Raises:
+        ValueError: ``CUPRUM_STREAM_BACKEND`` is set to nonsense; or a tap is at a hop
+            that is not there.
+        PumpUnavailableError: the helper has to be used and cannot be.
+        OSError: a stage cannot be started, or a file not be opened.
+        PumpError: the data did not get through a hop whole.
+        TapError: a required tap failed.
+        TimeoutExpired: it took longer than the plan allows, and was ended.
+        Exception: what a callback, an echo sink, the codec or the source of standard
+            input raised.
+    """
+    require_posix()
+    # A single command moves nothing between stages, and does not care.
+    backend = get_stream_backend() if len(commands) > 1 else StreamBackend.PYTHON
+    deadline = asyncio.timeout(plan.timeout)
+    with ExitStack() as stack:
+        run = _Run(commands, plan, backend, stack)
+        try:
+            try:
+                run.spawn()
+                async with deadline:
+                    await run.supervise()
+            finally:
+                await finish(run.stop())
+            return run.result()
+        except BaseException as error:
+            partial = run.partial_output()
+            if isinstance(error, TimeoutError) and deadline.expired():
+                raise _timeout_expired(commands, plan, partial) from error
+            attach_output(error, partial)
+            raise
+
+
+def _timeout_expired(
+    commands: Sequence[SafeCmd], plan: RunPlan, partial: PartialOutput
+) -> TimeoutExpired:
+    assert plan.timeout is not None
+    first, *others = (command.argv_with_program for command in commands)
+    expired = TimeoutExpired(
+        cmd=(first, *others) if others else first,
+        timeout=plan.timeout,
+        output=partial.stdout,
+        stderr=partial.stderr,
+    )
+    attach_output(expired, partial)
+    return expired
+
+
+class _Run:
+    """The state of one run: its stages, its pump, and the tasks that watch them."""
+
+    def __init__(
+        self,
+        commands: Sequence[SafeCmd],
+        plan: RunPlan,
+        backend: StreamBackend,
+        owner: ExitStack,
+    ) -> None:
+        self._commands = commands
+        self._plan = plan
+        self._owner = owner
+        self._last = len(commands) - 1
+        self._children: list[Child] = []
+        self._processes: list[Process] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failure_index: int | None = None
+        self._news = asyncio.Event()
+        self._wiring = Wiring(self._last, plan, backend, owner)
+        self._teardown = Teardown(
+            self._processes,
+            plan.cancel_grace,
+            pipes=self._open_pipes,
+            spare=lambda: () if self._wiring.pid is None else (self._wiring.pid,),
+            owner=owner,
+        )
+
+    def spawn(self) -> None:
+        """Start every stage; OSError of the first that cannot be started."""
+        plan, owner = self._plan, self._owner
+        inlet = Inlet.open(plan, owner, is_piped=self._last > 0)
+        stdout = Outlet.open(plan.stdout, owner)
+        shared: Outlet | None = None
+        if plan.stderr.target == "stdout":
+            shared = Outlet(stdout.writer)
+        elif plan.stderr.target is not None:
+            shared = Outlet.open(plan.stderr, owner)
+        for stage, command in enumerate(self._commands):
+            is_last = stage == self._last
+            stderr = shared or Outlet.open(plan.stderr, owner)
+            process = spawn(
+                command,
+                stage,
+                plan,
+                owner,
+                stdin=self._wiring.stdin(stage) if stage else inlet.number,
+                stdout=stdout.number if is_last else self._wiring.stdout(stage),
+                stderr=stderr.number,
+            )
+            self._processes.append(process)
+            process.exited.add_done_callback(self._tell)
+            if is_last:
+                stdout.close()
+            if stderr is not shared:
+                stderr.close()
+            if stage == 0:
+                inlet.close()
+                self._follow(inlet.begin(process.pid))
+            self._wiring.close_outer_ends(stage)
+            child = Child(
+                command,
+                process,
+                stdout=stdout.read(plan.stdout, plan) if is_last else None,
+                stderr=stderr.read(plan.stderr, plan),
+            )
+            self._children.append(child)
+            for output in child.outputs:
+                self._follow(output.task)
+        if shared is not None:
+            shared.close()
+
+    async def supervise(self) -> None:
+        """Put the pump to work and wait for the end, or for the first failure.
+
+        Raises:
+            Exception: what a callback or the source of standard input raised.
+        """
+        await self._wiring.start()
+        outcomes = self._wiring.outcomes
+        if self._last > 0:
+            self._follow(asyncio.create_task(self._wiring.wait()))
+        for hop in (*outcomes.hops, outcomes.failure):
+            hop.add_done_callback(self._tell)
+        with watch_progress(self._wiring.reports, self._plan) as progress:
+            if progress is not None:
+                progress.add_done_callback(self._tell)
+            linger: asyncio.TimerHandle | None = None
+            while not self._is_over() and not outcomes.failure.done():
+                await self._news.wait()
+                self._news.clear()
+                self._look_for_failure()
+                raise_first([*self._tasks, *([progress] if progress else [])])
+                if linger is None and self._plan.linger is not None:
+                    linger = self._wait_no_longer_than(self._plan.linger)
+            if linger is not None:
+                linger.cancel()
+
+    def _follow(self, task: asyncio.Task[None] | None) -> None:
+        """Wait for ``task`` as well, whose failure ends the run."""
+        if task is not None:
+            self._tasks.append(task)
+            task.add_done_callback(self._tell)
+
+    def _tell(self, _: asyncio.Future[Any]) -> None:
+        self._news.set()
+
+    def _is_over(self) -> bool:
+        return all(process.exited.done() for process in self._processes) and all(
+            task.done() for task in self._tasks
+        )
+
+    def _wait_no_longer_than(self, linger: float) -> asyncio.TimerHandle | None:
+        """Once all stages have exited, others may hold their output for a while."""
+        if all(process.exited.done() for process in self._processes):
+            loop = asyncio.get_running_loop()
+            return loop.call_later(max(0.0, linger), self._give_up)
+        return None
+
+    def _give_up(self) -> None:
+        for child in self._children:
+            for output in child.outputs:
+                output.give_up()
+
+    def _look_for_failure(self) -> None:
+        """Apply the fail-fast rule to what is known by now.
+
+        The first stage to fail decides; of several noticed together, the lowest.
+        The last stage's failure ends nothing: the others end by themselves.
+        """
+        if self._failure_index is not None:
+            return
+        for stage in range(len(self._processes)):
+            if self._has_failed(stage):
+                self._failure_index = stage
+                if stage != self._last:
+                    self._teardown.begin()
+                return
+
+    def _has_failed(self, stage: int) -> bool:
+        """Tell whether a stage is known to have failed."""
+        status = self._processes[stage].returncode
+        if status is None or status == 0:
+            return False
+        if stage == self._last or not is_sigpipe(status):
+            return True
+        # No failure if its reader had closed early, which the hop will say.
+        hop = self._wiring.outcomes.hops[stage]
+        outcome = hop.result() if hop.done() else None
+        return hop.done() and not (outcome and outcome.report.broken_pipe)
+
+    def _open_pipes(self) -> set[int]:
+        """Return the inode numbers of the pipes that stages may have passed on."""
+        outputs = [output for child in self._children for output in child.outputs]
+        inodes = {output.inode() for output in outputs}
+        return self._wiring.inodes.union(n for n in inodes if n is not None)
+
+    async def stop(self) -> None:
+        """End whatever of the run has not ended; nothing, if all went well."""
+        if not self._is_over():
+            self._teardown.begin()
+            await self._teardown.wait()
+            # The stages are gone, so pump and outputs end by themselves, unless
+            # somebody else holds a pipe open.
+            await settle(self._tasks, within=OUTPUT_GRACE)
+        await self._wiring.stop()
+
+    def result(self) -> PipelineResult[Any]:
+        """Build the result of a run that has come to its end.
+
+        Raises:
+            OSError: see `HopOutcomes.reports`.
+            Exception: the first error of a sink or the codec.
+        """
+        hops = self._wiring.outcomes.reports()
+        return PipelineResult(
+            stages=tuple(child.result() for child in self._children),
+            failure_index=self._failure_index,
+            hops=hops,
+            bottleneck=find_bottleneck(hops),
+            taps=tuple(self._wiring.outcomes.taps[tap.hop] for tap in self._plan.taps),
+        )
+
+    def partial_output(self) -> PartialOutput:
+        """Return what has been captured so far."""
+        empty: Any = "" if self._plan.text else b""
+        stdout: Any = empty if self._plan.stdout.keep else None
+        stderr: Any = empty if self._plan.stderr.keep else None
+        for child in self._children:
+            if child.stdout is not None:
+                stdout = child.stdout.partial_value()
+            if child.stderr is not None and stderr is not None:
+                stderr += child.stderr.partial_value()
+        return PartialOutput(stdout, stderr)
