@@ -49,7 +49,6 @@ class Process:
         self.exited: asyncio.Future[None] = self._loop.create_future()
         self.pid = popen.pid
         self.returncode: int | None = None
-        self._watch()
 
     @classmethod
     def spawn(
@@ -84,6 +83,7 @@ class Process:
 
     async def wait(self) -> int:
         """Wait for the exit and return the status."""
+        self.watch()
         if not self.exited.done():
             await asyncio.wait((self.exited,))
         assert self.returncode is not None
@@ -101,7 +101,10 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
+        """Begin to watch for the exit, which `wait` does as well."""
+        if self._pidfd is not None or self._thread is not None or self.exited.done():
+            return
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):

@@ -125,6 +125,7 @@ class _Run:
             shared = Outlet(stdout.writer)
         elif plan.stderr.target is not None:
             shared = Outlet.open(plan.stderr, owner)
+        outlets: list[tuple[Outlet, Outlet]] = []
         for stage, command in enumerate(self._commands):
             is_last = stage == self._last
             stderr = shared or Outlet.open(plan.stderr, owner)
@@ -138,26 +139,32 @@ class _Run:
                 stderr=stderr.number,
             )
             self._processes.append(process)
-            process.exited.add_done_callback(self._tell)
+            self._wiring.close_outer_ends(stage)
+            if stage == 0:
+                inlet.close()
             if is_last:
                 stdout.close()
             if stderr is not shared:
                 stderr.close()
-            if stage == 0:
-                inlet.close()
-                self._follow(inlet.begin(process.pid))
-            self._wiring.close_outer_ends(stage)
+            outlets.append((stdout if is_last else Outlet(None), stderr))
+        if shared is not None:
+            shared.close()
+        # Only now what takes us time: the stages are busy with themselves meanwhile.
+        for command, process, (out, err) in zip(
+            self._commands, self._processes, outlets, strict=True
+        ):
+            process.watch()
+            process.exited.add_done_callback(self._tell)
             child = Child(
                 command,
                 process,
-                stdout=stdout.read(plan.stdout, plan) if is_last else None,
-                stderr=stderr.read(plan.stderr, plan),
+                stdout=out.read(plan.stdout, plan),
+                stderr=err.read(plan.stderr, plan),
             )
             self._children.append(child)
             for output in child.outputs:
                 self._follow(output.task)
-        if shared is not None:
-            shared.close()
+        self._follow(inlet.begin(self._processes[0].pid))
 
     async def supervise(self) -> None:
         """Put the pump to work and wait for the end, or for the first failure.
