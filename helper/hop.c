@@ -137,31 +137,38 @@ broken(struct hop *h, uint64_t now)
 		h->drain_until = h->next->drain_until;
 }
 
-/* Begin with an engine; end the hop if that cannot be. */
+/* Whether copy may take over where splice cannot serve. */
+static bool
+may_copy(const struct hop *h)
+{
+	return h->opts->engine == ENGINE_AUTO && h->engine != &move_copy;
+}
+
+/* Begin with an engine, or with copy; end the hop if that cannot be. */
 static void
 use_engine(struct hop *h, const struct engine *engine, uint64_t now)
 {
 	struct stream *s = &h->stream;
+	enum move_result fit;
 
 	h->engine = engine;
-	switch (engine->attach(s)) {
-	case MOVE_UNFIT:
-		fail(h, EINVAL, NULL, now);
-		break;
-	case MOVE_FAILED:
-		fail(h, s->error, fds_side_name(s->error_side), now);
-		break;
-	default:
-		break;
+	fit = engine->attach(s);
+	if (fit == MOVE_UNFIT && may_copy(h)) {
+		h->engine = &move_copy;
+		fit = move_copy.attach(s);
 	}
+	if (fit == MOVE_UNFIT)
+		fail(h, EINVAL, NULL, now);
+	else if (fit == MOVE_FAILED)
+		fail(h, s->error, fds_side_name(s->error_side), now);
 }
 
-/* Before a byte has moved, another engine may still take over. */
+/* Before a byte has moved, copy may still take over. */
 static void
 change_engine(struct hop *h, uint64_t now)
 {
 	h->engine->detach(&h->stream);
-	if (h->opts->engine == ENGINE_AUTO)
+	if (may_copy(h))
 		use_engine(h, &move_copy, now);
 	else
 		fail(h, h->stream.error, NULL, now);
@@ -190,7 +197,6 @@ void
 hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
     uint64_t now)
 {
-	const struct engine *engine = &move_copy;
 	const struct stream was = h->stream;
 	const struct hop *next = h->next;
 
@@ -212,11 +218,10 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
 	if (opts->pipe_policy == PIPE_AT_START)
 		ask_pipe_sizes(h, opts->pipe_size, false);
 	h->grown = opts->pipe_policy != PIPE_GROW_EARNED;
-	if (opts->engine == ENGINE_SPLICE ||
-	    (opts->engine == ENGINE_AUTO && !h->tapped &&
-		move_splice.attach(&h->stream) == MOVE_ON))
-		engine = &move_splice;
-	use_engine(h, engine, now);
+	use_engine(h,
+	    opts->engine == ENGINE_COPY || h->tapped ? &move_copy :
+						       &move_splice,
+	    now);
 }
 
 void

@@ -314,15 +314,16 @@ run_hops(const struct options *opts)
 {
 	struct hop *hops = calloc(opts->nhops, sizeof(*hops));
 	struct pollfd *reserved = NULL;
-	int status;
+	int status, error;
 
 	if (hops != NULL)
 		reserved = loop_reserve(opts->nhops);
 	if (reserved != NULL)
 		status = run(opts, hops, reserved);
 	else {
-		complain("%zu hops: %s", opts->nhops, strerror(errno));
-		status = give_up(opts, errno);
+		error = errno;
+		complain("%zu hops: %s", opts->nhops, strerror(error));
+		status = give_up(opts, error);
 	}
 	free(reserved);
 	free(hops);
