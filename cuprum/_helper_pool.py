@@ -117,7 +117,8 @@ class _Pool:
                     helper.is_lent = True
                     return helper, True
         helper = _WarmHelper(path)
-        self._all.add(helper)
+        with self._lock:
+            self._all.add(helper)
         self._janitor.watch(helper)
         return helper, False
 
@@ -144,7 +145,9 @@ class _Pool:
 
     def resume(self) -> None:
         """After it, in the parent."""
-        for helper in list(self._all):
+        with self._lock:
+            helpers = list(self._all)
+        for helper in helpers:
             if helper.popen.returncode is None:
                 self._janitor.watch(helper)
 
@@ -168,7 +171,8 @@ class _Janitor:
 
     Without it, such a helper would stay a zombie until the next pipeline, which may
     never come. It exists only while there are helpers, and not at all where the
-    system has no pidfd_open(2).
+    system has no pidfd_open(2). A thread that is about to end closes what it has
+    watched itself, and its successor has a dictionary and a waker of its own.
     """
 
     def __init__(self, on_exit: Callable[[_WarmHelper], None]) -> None:
@@ -191,44 +195,49 @@ class _Janitor:
                 return
             self._waker = os.eventfd(0, os.EFD_CLOEXEC)
             self._thread = threading.Thread(
-                target=self._run, name="cuprum-pump-janitor", daemon=True
+                target=self._run,
+                args=(self._watched, self._waker),
+                name="cuprum-pump-janitor",
+                daemon=True,
             )
             self._thread.start()
 
     def stop(self) -> None:
         """End the thread, and watch nobody any more."""
         with self._lock:
-            thread, self._thread = self._thread, None
+            thread = self._thread
             if thread is not None:
                 os.eventfd_write(self._waker, 1)
+                self._dismiss()
         if thread is not None:
             thread.join()
 
-    def _run(self) -> None:
-        while self._await_exits():
-            pass
-        with self._lock:
-            for pidfd in self._watched:
-                os.close(pidfd)
-            self._watched.clear()
-            os.close(self._waker)
+    def _dismiss(self) -> None:
+        """Let the next to be watched be watched by another thread."""
+        self._thread, self._watched = None, {}
 
-    def _await_exits(self) -> bool:
+    def _run(self, watched: dict[int, _WarmHelper], waker: int) -> None:
+        while self._await_exits(watched, waker):
+            pass
+        for pidfd in (*watched, waker):
+            os.close(pidfd)
+
+    def _await_exits(self, watched: dict[int, _WarmHelper], waker: int) -> bool:
         """Wait once; return whether there is anything left to do."""
         poller = select.poll()
         with self._lock:
-            if not self._watched:
-                self._thread = None
-            if self._thread is None:
+            if self._watched is watched and not watched:
+                self._dismiss()
+            if self._watched is not watched:
                 return False
-            for fd in (self._waker, *self._watched):
+            for fd in (waker, *watched):
                 poller.register(fd, select.POLLIN)
         for fd, _ in poller.poll():
-            if fd == self._waker:
+            if fd == waker:
                 os.eventfd_read(fd)
                 continue
             with self._lock:
-                helper = self._watched.pop(fd)
+                helper = watched.pop(fd)
                 os.close(fd)
             self._on_exit(helper)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     from cuprum.pump import PumpOptions
 
-__all__ = ["HelperProcess", "Job", "OwnHelper", "job_options"]
+__all__ = ["EXIT_SECONDS", "HelperProcess", "Job", "OwnHelper", "job_options"]
+
+EXIT_SECONDS = 1.0
+"""After ``end`` a helper of one's own has nothing left to do but exit."""
 
 _MAX_COMPLAINT = 4096
 """The helper's messages are one line; this is the most that we repeat."""
@@ -222,4 +226,9 @@ class OwnHelper:
 
     async def release(self) -> int | None:
         """See `Job`: it exits, and its status is to agree with its records."""
-        return await self.process.wait(self._owner)
+        try:
+            async with asyncio.timeout(EXIT_SECONDS):
+                return await self.process.wait(self._owner)
+        except TimeoutError:
+            await self.end()
+            return None  # that it would not go says nothing of the data

@@ -24,16 +24,13 @@ if TYPE_CHECKING:
     from cuprum._hops import HopEnds, HopOutcomes
     from cuprum.pump import HopReport
 
-__all__ = ["EXIT_SECONDS", "HelperPump"]
+__all__ = ["HelperPump"]
 
 _START_SECONDS = 10.0
 """``start`` comes within a millisecond; a helper that was stopped never sends it."""
 
 _MIN_PROGRESS = 0.001
 """The shortest interval that cuprum-pump takes."""
-
-EXIT_SECONDS = 1.0
-"""After ``end`` a helper of one's own has nothing left to do but exit."""
 
 
 class HelperPump:
@@ -111,7 +108,7 @@ class HelperPump:
         """End the helper, in whatever state it is, unless it is done with us."""
         if not self._log.ended or self._nonsense is not None:
             await self._job.end()
-            self._read_rest()
+            self._read_available()
 
     def report(self, hop: int) -> HopReport | None:
         """Return what a hop that has not ended had moved when last heard of."""
@@ -146,6 +143,9 @@ class HelperPump:
 
     async def _await_start(self) -> None:
         """Read up to ``start``; PumpUnavailableError if it does not come."""
+        self._read_available()  # mostly it is there: spawning the stages took longer
+        if self._log.started:
+            return
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await self._read_until(lambda: self._log.started or self._log.ended)
@@ -175,8 +175,8 @@ class HelperPump:
                 return
             self._feed(data)
 
-    def _read_rest(self) -> None:
-        """Take in what the helper had said before it was ended."""
+    def _read_available(self) -> None:
+        """Take in what the helper has said so far."""
         with suppress(OSError):
             while data := os.read(self._job.status.fileno(), CHUNK_SIZE):
                 self._feed(data)
@@ -198,12 +198,7 @@ class HelperPump:
 
     async def _await_exit(self) -> None:
         """See what becomes of the helper after ``end``, and that it agrees."""
-        try:
-            async with asyncio.timeout(EXIT_SECONDS):
-                status = await self._job.release()
-        except TimeoutError:
-            await self._job.end()
-            status = None  # that it would not go says nothing of the data
+        status = await self._job.release()
         if any(tap.errno for tap in self._log.taps.values()):
             return  # status and errno are the tap's, unless a hop's record says more
         if self._log.errno:

@@ -6,6 +6,7 @@ A single command is a run of one stage, which has no hops.
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,8 @@ async def run_stages(commands: Sequence[SafeCmd], plan: RunPlan) -> PipelineResu
                 async with deadline:
                     await run.supervise()
             finally:
-                await finish(run.stop())
+                if not run.is_over:
+                    await finish(run.stop())
             return run.result()
         except BaseException as error:
             partial = run.partial_output()
@@ -88,7 +90,11 @@ def _timeout_expired(
 
 
 class _Run:
-    """The state of one run: its stages, its pump, and the tasks that watch them."""
+    """The state of one run: its stages, its pump, and the tasks that watch them.
+
+    Attributes:
+        is_over: everything has come to its end, and nothing is left.
+    """
 
     def __init__(
         self,
@@ -106,6 +112,7 @@ class _Run:
         self._tasks: list[asyncio.Task[None]] = []
         self._failure_index: int | None = None
         self._news = asyncio.Event()
+        self.is_over = False
         self._wiring = Wiring(self._last, plan, backend, owner)
         self._teardown = Teardown(
             self._processes,
@@ -169,6 +176,8 @@ class _Run:
     async def supervise(self) -> None:
         """Put the pump to work and wait for the end, or for the first failure.
 
+        If it has come to the end, there is nothing to `stop`.
+
         Raises:
             Exception: what a callback or the source of standard input raised.
         """
@@ -182,7 +191,7 @@ class _Run:
             if progress is not None:
                 progress.add_done_callback(self._tell)
             linger: asyncio.TimerHandle | None = None
-            while not self._is_over() and not outcomes.failure.done():
+            while not self._has_ended() and not outcomes.failure.done():
                 await self._news.wait()
                 self._news.clear()
                 self._look_for_failure()
@@ -191,6 +200,7 @@ class _Run:
                     linger = self._wait_no_longer_than(self._plan.linger)
             if linger is not None:
                 linger.cancel()
+        self.is_over = self._has_ended()
 
     def _follow(self, task: asyncio.Task[None] | None) -> None:
         """Wait for ``task`` as well, whose failure ends the run."""
@@ -201,7 +211,7 @@ class _Run:
     def _tell(self, _: asyncio.Future[Any]) -> None:
         self._news.set()
 
-    def _is_over(self) -> bool:
+    def _has_ended(self) -> bool:
         return all(process.exited.done() for process in self._processes) and all(
             task.done() for task in self._tasks
         )
@@ -217,6 +227,11 @@ class _Run:
         for child in self._children:
             for output in child.outputs:
                 output.give_up()
+        if None in self._wiring.outcomes.known():
+            # What flows between descendants that are left is not whole, and not ours.
+            self._wiring.outcomes.fail(
+                errno.ETIMEDOUT, "all stages have exited, and data still flows"
+            )
 
     def _look_for_failure(self) -> None:
         """Apply the fail-fast rule to what is known by now.
@@ -252,8 +267,8 @@ class _Run:
         return self._wiring.inodes.union(n for n in inodes if n is not None)
 
     async def stop(self) -> None:
-        """End whatever of the run has not ended; nothing, if all went well."""
-        if not self._is_over():
+        """End whatever of the run has not ended."""
+        if not self._has_ended():
             self._teardown.begin()
             await self._teardown.wait()
             # The stages are gone, so pump and outputs end by themselves, unless

@@ -11,8 +11,7 @@ from contextlib import ExitStack
 
 from cuprum._descriptors import CHUNK_SIZE, duplicate, require_posix
 from cuprum._helper_backend import require_helper
-from cuprum._helper_process import OwnHelper, job_options
-from cuprum._helper_pump import EXIT_SECONDS
+from cuprum._helper_process import EXIT_SECONDS, OwnHelper, job_options
 from cuprum._status_log import StatusError, StatusLog
 from cuprum.pump import PumpError, PumpOptions, PumpUnavailableError
 
