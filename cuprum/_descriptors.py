@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,7 +47,7 @@ def require_posix() -> None:
         raise NotImplementedError("cuprum runs commands on POSIX systems only")
 
 
-_open: weakref.WeakSet[Descriptor] = weakref.WeakSet()
+_open: set[Descriptor] = set()
 """For the child after `os.fork`, which is none of ours and must hold none."""
 
 
@@ -66,7 +65,7 @@ if sys.platform != "win32":
 class Descriptor:
     """A file descriptor and the only object that may close it."""
 
-    __slots__ = ("__weakref__", "_fd")
+    __slots__ = ("_fd",)
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -82,6 +81,7 @@ class Descriptor:
         """Close it; further calls do nothing."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            _open.discard(self)
             os.close(fd)
 
 
@@ -91,6 +91,11 @@ class Pipe(NamedTuple):
     reader: Descriptor
     writer: Descriptor
 
+    def close(self) -> None:
+        """Close both."""
+        self.reader.close()
+        self.writer.close()
+
 
 def make_pipe(owner: ExitStack) -> Pipe:
     """Open a close-on-exec pipe whose ends ``owner`` closes at the latest.
@@ -98,10 +103,12 @@ def make_pipe(owner: ExitStack) -> Pipe:
     Neither end gets a number below 3, even where the caller runs with its standard
     streams closed: a child's standard streams would overwrite it.
     """
-    reader, writer = (Descriptor(fd) for fd in os.pipe())
-    owner.callback(reader.close)
-    owner.callback(writer.close)
-    return Pipe(above_stdio(reader, owner), above_stdio(writer, owner))
+    reader, writer = os.pipe()
+    pipe = Pipe(Descriptor(reader), Descriptor(writer))
+    owner.callback(pipe.close)
+    if reader >= _FIRST_FREE and writer >= _FIRST_FREE:
+        return pipe
+    return Pipe(above_stdio(pipe.reader, owner), above_stdio(pipe.writer, owner))
 
 
 def above_stdio(descriptor: Descriptor, owner: ExitStack) -> Descriptor:
