@@ -72,11 +72,11 @@ def get_stream_backend() -> StreamBackend:
 
 
 def helper_is_required() -> bool:
-    """Tell whether the resolved backend was asked for by name.
+    """Tell whether the helper was asked for, as a backend or as a binary.
 
-    If so, a helper that fails to start must not be replaced.
+    If so, one that fails to start must not be replaced.
     """
-    return _requested is StreamBackend.HELPER
+    return _requested is StreamBackend.HELPER or _helper_backend.is_configured()
 
 
 def _read_request() -> StreamBackend:

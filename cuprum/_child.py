@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cuprum._descriptors import make_pipe
@@ -64,6 +66,7 @@ class Outlet(NamedTuple):
 
     writer: Descriptor | None
     reader: Descriptor | None = None
+    is_path: bool = False
 
     @classmethod
     def open(cls, stream: StreamPlan, owner: ExitStack) -> Outlet:
@@ -74,11 +77,18 @@ class Outlet(NamedTuple):
         """
         if isinstance(stream.target, Redirect):
             target, append = stream.target.target, stream.target.append
-            return cls(open_output(target, owner, append=append))
+            writer = open_output(target, owner, append=append)
+            return cls(writer, is_path=isinstance(target, str | Path))
         if not stream.is_read:
             return cls(None)
         pipe = make_pipe(owner)
         return cls(pipe.writer, pipe.reader)
+
+    def is_same_path(self, other: Outlet) -> bool:
+        """Tell whether we opened the same file twice, which would overwrite itself."""
+        if not (self.is_path and other.is_path and self.writer and other.writer):
+            return False
+        return os.path.sameopenfile(self.writer.fileno(), other.writer.fileno())
 
     @property
     def number(self) -> int:

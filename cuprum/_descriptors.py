@@ -131,10 +131,10 @@ def duplicate(fd: int, owner: ExitStack) -> Descriptor:
     return copy
 
 
-async def readable(fd: int) -> None:
-    """Wait until a read of ``fd`` would not block."""
+async def readable(fd: int, ready: asyncio.Future[None] | None = None) -> None:
+    """Wait until a read of ``fd`` would not block, or somebody resolves ``ready``."""
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    ready = ready or loop.create_future()
     loop.add_reader(fd, wake, ready)
     try:
         await ready
@@ -142,10 +142,13 @@ async def readable(fd: int) -> None:
         loop.remove_reader(fd)
 
 
-async def writable(fd: int) -> None:
-    """Wait until a write to ``fd`` would not block, or its reader has gone."""
+async def writable(fd: int, ready: asyncio.Future[None] | None = None) -> None:
+    """Wait until a write to ``fd`` would not block, or its reader has gone.
+
+    Or until somebody resolves ``ready``.
+    """
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    ready = ready or loop.create_future()
     loop.add_writer(fd, wake, ready)
     try:
         await ready

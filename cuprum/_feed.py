@@ -6,11 +6,11 @@ import asyncio
 import logging
 import os
 import subprocess
-from collections.abc import AsyncIterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterable
+from errno import EPIPE
 from typing import TYPE_CHECKING, NamedTuple
 
-from cuprum._descriptors import Descriptor, make_pipe, reader_watch, wake
+from cuprum._descriptors import Descriptor, make_pipe, reader_watch
 from cuprum._files import open_input
 from cuprum._streams import write_all
 
@@ -80,12 +80,13 @@ async def _feed(
     A child that does not want it all is no failure of the run; it is logged.
 
     Raises:
+        TypeError: a chunk is not bytes.
         Exception: whatever ``source`` raised.
     """
     os.set_blocking(sink.fileno(), False)
     try:
         if isinstance(source, AsyncIterable):
-            await _feed_as_it_comes(sink, source)
+            await _feed_as_it_comes(sink, aiter(source))
         else:
             for chunk in source:
                 await _put(sink, chunk)
@@ -100,45 +101,37 @@ async def _feed(
 
 
 class _ChildGoneError(Exception):
-    """The child reads no more. Not an OSError, for ``source`` may raise those."""
+    """The child reads no more. Not an OSError, for the source may raise those."""
 
     def __init__(self, reason: OSError) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
+async def _feed_as_it_comes(sink: Descriptor, chunks: AsyncIterator[bytes]) -> None:
+    """Feed, and notice a child that goes while there is nothing to write."""
+    it_reads = asyncio.timeout(None)  # runs out when somebody says so
+    try:
+        async with it_reads:
+            with reader_watch(sink.fileno(), lambda: it_reads.reschedule(0)):
+                async for chunk in chunks:
+                    await _put(sink, chunk)
+    except TimeoutError:
+        if not it_reads.expired():
+            raise
+        raise _ChildGoneError(BrokenPipeError(EPIPE, os.strerror(EPIPE))) from None
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()  # or the loop would, some time after the run
+
+
 async def _put(sink: Descriptor, chunk: bytes) -> None:
+    if not isinstance(chunk, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"standard input takes bytes, not {type(chunk).__name__}")
     try:
         await write_all(sink, chunk)
     except OSError as error:
         raise _ChildGoneError(error) from None
-
-
-async def _feed_as_it_comes(sink: Descriptor, source: AsyncIterable[bytes]) -> None:
-    """Feed, and notice a child that goes while there is nothing to write."""
-    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    chunks = aiter(source)
-    with reader_watch(sink.fileno(), lambda: wake(gone)):
-        while True:
-            coming = asyncio.ensure_future(_next(chunks))
-            try:
-                await asyncio.wait((coming, gone), return_when="FIRST_COMPLETED")
-            finally:
-                if not coming.done():
-                    coming.cancel()
-                    await asyncio.wait((coming,))
-            if coming.cancelled():
-                raise _ChildGoneError(BrokenPipeError("the child reads no more"))
-            chunk = coming.result()
-            if chunk is None:
-                return
-            await _put(sink, chunk)
-
-
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
-    with suppress(StopAsyncIteration):
-        return await anext(chunks)
-    return None
 
 
 def _log_failure(operation: str, pid: int, error: OSError) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -11,7 +14,10 @@ from cuprum._descriptors import Descriptor, above_stdio, duplicate
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-__all__ = ["open_input", "open_output"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["check_access", "open_input", "open_output"]
 
 
 def open_input(
@@ -32,7 +38,7 @@ def open_output(
         append: add to what a path has, instead of truncating it.
 
     Raises:
-        OSError: it cannot be opened, or a descriptor is not open.
+        OSError: it cannot be opened, or is not open, or not for that direction.
         ValueError: a file object is closed.
     """
     how = os.O_APPEND if append else os.O_TRUNC
@@ -45,11 +51,21 @@ def _open(
     if isinstance(file, str | Path):
         descriptor = Descriptor(os.open(file, flags | os.O_CLOEXEC, 0o666))
         owner.callback(descriptor.close)
+        if stat.S_ISDIR(os.fstat(descriptor.fileno()).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
         return above_stdio(descriptor, owner)
     if not isinstance(file, int):
         if flags & os.O_ACCMODE != os.O_RDONLY:
             file.flush()  # or it would come out after what the command writes
         file = file.fileno()
+    check_access(file, flags & os.O_ACCMODE)
     # A duplicate: the caller may close the file while the run goes on, and a child's
     # standard streams would overwrite the numbers below 3.
     return duplicate(file, owner)
+
+
+def check_access(fd: int, mode: int) -> None:
+    """Raise OSError, ``EBADF``, unless ``fd`` is open for O_RDONLY or O_WRONLY."""
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE not in (mode, os.O_RDWR):
+        purpose = "reading" if mode == os.O_RDONLY else "writing"
+        raise OSError(errno.EBADF, f"descriptor {fd} is not open for {purpose}")

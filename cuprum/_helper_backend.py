@@ -17,6 +17,7 @@ __all__ = [
     "PROTOCOL",
     "find_helper",
     "is_available",
+    "is_configured",
     "places",
     "require_helper",
 ]
@@ -69,6 +70,11 @@ def _recorded_path() -> Path | None:
     return Path(line) if line else None
 
 
+def is_configured() -> bool:
+    """Tell whether the user has named the binary, and nothing else is to be tried."""
+    return bool(os.environ.get(_VARIABLE))
+
+
 @functools.cache
 def find_helper() -> Path | None:
     """Return the first helper that answers; None if there is none anywhere.
@@ -77,11 +83,10 @@ def find_helper() -> Path | None:
         PumpUnavailableError: there are helpers, and none of them is usable. Final
             if ``CUPRUM_PUMP`` is set, whose word counts alone.
     """
-    is_configured = bool(os.environ.get(_VARIABLE))
     defects: list[str] = []
     tried = places()
     for place in tried:
-        if place.path is None or not (is_configured or place.path.exists()):
+        if place.path is None or not (is_configured() or place.path.exists()):
             continue
         defect = _defect(place.path)
         if defect is None:
@@ -95,7 +100,7 @@ def find_helper() -> Path | None:
         )
         defects.append(f"{place.label}: {defect}")
     if defects:
-        raise PumpUnavailableError("; ".join(defects), is_final=is_configured)
+        raise PumpUnavailableError("; ".join(defects), is_final=is_configured())
     labels = tuple(place.label for place in tried)
     _logger.debug(
         "no helper found; tried %s",

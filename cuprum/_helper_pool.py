@@ -10,18 +10,18 @@ from __future__ import annotations
 import atexit
 import os
 import select
+import signal
 import socket
 import sys
 import threading
-import weakref
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from cuprum._descriptors import make_pipe
+from cuprum._descriptors import Descriptor, duplicate, make_pipe
 from cuprum._helper_process import HelperProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import ExitStack
     from pathlib import Path
 
 __all__ = ["MAX_DESCRIPTORS", "WarmJob", "close_pool", "is_enabled"]
@@ -46,6 +46,11 @@ def is_enabled() -> bool:
     return sys.platform != "darwin" and os.environ.get(_VARIABLE) != "0"
 
 
+def _origin(path: Path) -> tuple[Path, int]:
+    """Return what a helper must share with those it serves: binary and user."""
+    return path, os.geteuid()
+
+
 class _WarmHelper(HelperProcess):
     """A helper that serves jobs, and our end of the socket by which it hears of them.
 
@@ -53,24 +58,22 @@ class _WarmHelper(HelperProcess):
     """
 
     def __init__(self, path: Path) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.path = path
-        self.sock = ours
-        self.is_lent = True
-        with theirs:
-            try:
-                super().__init__(
-                    path,
-                    [
-                        f"--control-fd={theirs.fileno()}",
-                        f"--idle-timeout={_IDLE_SECONDS}",
-                    ],
-                    [theirs.fileno()],
-                    cwd="/",
-                )
-            except BaseException:
-                ours.close()
-                raise
+        self.origin = _origin(path)
+        with ExitStack() as theirs, ExitStack() as ours:
+            self.sock, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.callback(self.sock.close)
+            self.sock.setblocking(True)  # whatever the default timeout is
+            theirs.callback(far.close)
+            # Where the caller has closed its standard streams, `far` may have a
+            # number that in the helper is one of them.
+            number = duplicate(far.fileno(), theirs).fileno()
+            super().__init__(
+                path,
+                [f"--control-fd={number}", f"--idle-timeout={_IDLE_SECONDS}"],
+                [number],
+                cwd="/",
+            )
+            ours.pop_all()
 
     def has_left(self) -> bool:
         """Tell whether its end of the socket is closed: it never sends anything."""
@@ -97,8 +100,8 @@ class _Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[_WarmHelper] = []
-        self._all: weakref.WeakSet[_WarmHelper] = weakref.WeakSet()
-        self._janitor = _Janitor(self._on_exit)
+        self._janitor: _Janitor | None = None
+        self._is_shut = False
 
     def borrow(self, path: Path, *, fresh: bool) -> tuple[_WarmHelper, bool]:
         """Return a helper, and whether it has served before.
@@ -110,59 +113,57 @@ class _Pool:
         Raises:
             OSError: it cannot be started.
         """
+        origin = _origin(path)
         with self._lock:
             for helper in () if fresh else reversed(self._idle):
-                if helper.path == path:
+                if helper.origin == origin:
                     self._idle.remove(helper)
-                    helper.is_lent = True
                     return helper, True
-        helper = _WarmHelper(path)
-        with self._lock:
-            self._all.add(helper)
-        self._janitor.watch(helper)
-        return helper, False
+        return _WarmHelper(path), False
 
     def give_back(self, helper: _WarmHelper) -> None:
-        """Keep ``helper`` for the next user, unless there are enough or it has left."""
+        """Keep ``helper`` for the next user, rather than one that has idled longer.
+
+        Not if it has left; nor if nobody would notice when it does.
+        """
         with self._lock:
-            helper.is_lent = False
-            if len(self._idle) < _MAX_IDLE and not helper.has_left():
+            surplus = [helper]
+            if not self._is_shut and self._watch(helper) and not helper.has_left():
                 self._idle.append(helper)
-                return
-        helper.reap()
+                surplus = self._idle[:-_MAX_IDLE]
+                del self._idle[:-_MAX_IDLE]
+        for other in surplus:
+            other.reap()
 
     def close(self) -> None:
-        """End all idle helpers."""
-        self._janitor.stop()
+        """End all idle helpers, and the thread that waits for them."""
         with self._lock:
             idle, self._idle = self._idle, []
+            janitor, self._janitor = self._janitor, None
         for helper in idle:
             helper.reap()
+        if janitor is not None:
+            janitor.stop()
 
-    def pause(self) -> None:
-        """Before a fork: be without a thread, of which Python rightly warns."""
-        self._janitor.stop()
+    def shut(self) -> None:
+        """Do what `close` does, and keep no helper from now on."""
+        self._is_shut = True
+        self.close()
 
-    def resume(self) -> None:
-        """After it, in the parent."""
-        with self._lock:
-            helpers = list(self._all)
-        for helper in helpers:
-            if helper.popen.returncode is None:
-                self._janitor.watch(helper)
-
-    def forget(self) -> None:
-        """In the child: the helpers are the parent's, and so is ending them."""
-        for helper in list(self._all):
-            helper.popen.returncode = 0  # no child of ours: nothing to wait for
-            helper.close()
+    def _watch(self, helper: _WarmHelper) -> bool:
+        """Have the exit of ``helper`` noticed; return whether it will be."""
+        try:
+            if self._janitor is None or not self._janitor.watch(helper):
+                self._janitor = _Janitor(helper, self._on_exit)
+        except (AttributeError, OSError, RuntimeError):
+            return False
+        return True
 
     def _on_exit(self, helper: _WarmHelper) -> None:
         with self._lock:
-            if helper.is_lent:
+            if helper not in self._idle:
                 return  # whoever has it will find out
-            if helper in self._idle:
-                self._idle.remove(helper)
+            self._idle.remove(helper)
         helper.reap()
 
 
@@ -170,77 +171,86 @@ class _Janitor:
     """A thread that notices helpers which leave by themselves.
 
     Without it, such a helper would stay a zombie until the next pipeline, which may
-    never come. It exists only while there are helpers, and not at all where the
-    system has no pidfd_open(2). A thread that is about to end closes what it has
-    watched itself, and its successor has a dictionary and a waker of its own.
+    never come. It ends when there is no helper left to wait for, or when told to;
+    then another one has to be made.
+
+    Args:
+        helper: the first one to wait for.
+        on_exit: called in the thread once a helper has exited.
+
+    Raises:
+        AttributeError: the system has no pidfd_open(2).
+        OSError: there is no descriptor to be had.
+        RuntimeError: there is no thread to be had, as at the interpreter's exit.
     """
 
-    def __init__(self, on_exit: Callable[[_WarmHelper], None]) -> None:
+    def __init__(
+        self, helper: _WarmHelper, on_exit: Callable[[_WarmHelper], None]
+    ) -> None:
         self._on_exit = on_exit
         self._lock = threading.Lock()
-        self._watched: dict[int, _WarmHelper] = {}
-        self._thread: threading.Thread | None = None
-        self._waker = -1
-
-    def watch(self, helper: _WarmHelper) -> None:
-        """Call back once ``helper`` has exited, unless stopped before."""
+        self._watched: dict[int, tuple[Descriptor, _WarmHelper]] = {}
+        self._is_ending = False
+        self._thread = threading.Thread(
+            target=self._run, name="cuprum-pump-janitor", daemon=True
+        )
+        self._owned = ExitStack()
         try:
-            pidfd = os.pidfd_open(helper.popen.pid)
-        except (AttributeError, OSError):
-            return
-        with self._lock:
-            self._watched[pidfd] = helper
-            if self._thread is not None:
-                os.eventfd_write(self._waker, 1)
-                return
-            self._waker = os.eventfd(0, os.EFD_CLOEXEC)
-            self._thread = threading.Thread(
-                target=self._run,
-                args=(self._watched, self._waker),
-                name="cuprum-pump-janitor",
-                daemon=True,
-            )
+            self._epoll = self._owned.enter_context(select.epoll())
+            self._bell = Descriptor(os.eventfd(0))
+            self._owned.callback(self._bell.close)
+            self._epoll.register(self._bell.fileno(), select.EPOLLIN)
+            self.watch(helper)
             self._thread.start()
+        except BaseException:
+            self._close()
+            raise
+
+    def watch(self, helper: _WarmHelper) -> bool:
+        """Wait for ``helper``, too; return False if the thread is ending.
+
+        Raises:
+            AttributeError, OSError: see the class.
+        """
+        with self._lock:
+            if self._is_ending:
+                return False
+            if all(helper is not watched for _, watched in self._watched.values()):
+                pidfd = Descriptor(os.pidfd_open(helper.popen.pid))
+                self._watched[pidfd.fileno()] = pidfd, helper
+                self._epoll.register(pidfd.fileno(), select.EPOLLIN)
+        return True
 
     def stop(self) -> None:
-        """End the thread, and watch nobody any more."""
+        """End the thread."""
         with self._lock:
-            thread = self._thread
-            if thread is not None:
-                os.eventfd_write(self._waker, 1)
-                self._dismiss()
-        if thread is not None:
-            thread.join()
+            if not self._is_ending:
+                # First: once told, which it sees without the lock, it closes it.
+                os.eventfd_write(self._bell.fileno(), 1)
+                self._is_ending = True
+        self._thread.join()
 
-    def _dismiss(self) -> None:
-        """Let the next to be watched be watched by another thread."""
-        self._thread, self._watched = None, {}
+    def _run(self) -> None:
+        # Signals are the other threads' business: some of them may wait for one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while not self._is_ending:
+            for helper in self._await_exits():
+                self._on_exit(helper)
+        self._close()
 
-    def _run(self, watched: dict[int, _WarmHelper], waker: int) -> None:
-        while self._await_exits(watched, waker):
-            pass
-        for pidfd in (*watched, waker):
-            os.close(pidfd)
-
-    def _await_exits(self, watched: dict[int, _WarmHelper], waker: int) -> bool:
-        """Wait once; return whether there is anything left to do."""
-        poller = select.poll()
+    def _await_exits(self) -> list[_WarmHelper]:
+        numbers = [number for number, _ in self._epoll.poll()]
         with self._lock:
-            if self._watched is watched and not watched:
-                self._dismiss()
-            if self._watched is not watched:
-                return False
-            for fd in (waker, *watched):
-                poller.register(fd, select.POLLIN)
-        for fd, _ in poller.poll():
-            if fd == waker:
-                os.eventfd_read(fd)
-                continue
-            with self._lock:
-                helper = watched.pop(fd)
-                os.close(fd)
-            self._on_exit(helper)
-        return True
+            exited = [self._watched.pop(n) for n in numbers if n in self._watched]
+            for pidfd, _ in exited:
+                pidfd.close()
+            self._is_ending = self._is_ending or not self._watched
+        return [helper for _, helper in exited]
+
+    def _close(self) -> None:
+        for pidfd, _ in self._watched.values():
+            pidfd.close()
+        self._owned.close()
 
 
 _pool = _Pool()
@@ -251,19 +261,16 @@ def close_pool() -> None:
     _pool.close()
 
 
-def _forget_in_child() -> None:
+def _renew_in_child() -> None:
     global _pool
-    _pool.forget()
     _pool = _Pool()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=lambda: _pool.pause(),
-        after_in_parent=lambda: _pool.resume(),
-        after_in_child=_forget_in_child,
-    )
-atexit.register(close_pool)
+if sys.platform != "win32":
+    # Of a fork with threads Python rightly warns, so the janitor must not be there;
+    # and it cannot come back, as some versions count the threads after the hooks.
+    os.register_at_fork(before=lambda: _pool.close(), after_in_child=_renew_in_child)
+atexit.register(lambda: _pool.shut())
 
 
 class WarmJob:
@@ -280,7 +287,7 @@ class WarmJob:
         fresh: start a helper in any case.
 
     Raises:
-        OSError: no helper can be started, or it does not take the job.
+        OSError: no helper can be started, or the job cannot be sent.
     """
 
     def __init__(
@@ -297,17 +304,20 @@ class WarmJob:
         self._owner = owner
         self._helper, self.may_be_stale = _pool.borrow(path, fresh=fresh)
         self._is_lent = True
+        self._last_words = ""
         self.pid = self._helper.popen.pid
         owner.callback(self._abandon)
         payload = b"".join(os.fsencode(option) + b"\0" for option in options)
-        socket.send_fds(
-            self._helper.sock, [payload], [status.writer.fileno(), *numbers]
-        )
+        fds = [status.writer.fileno(), *numbers]
+        try:
+            socket.send_fds(self._helper.sock, [payload], fds)
+        except (BrokenPipeError, ConnectionResetError):
+            self.may_be_stale = True  # has left, and `status` will end
         status.writer.close()
 
     def last_words(self) -> str:
         """See `Job`."""
-        return self._helper.last_words() if self._is_lent else ""
+        return self._helper.last_words() if self._is_lent else self._last_words
 
     def kill(self) -> None:
         """See `Job`."""
@@ -322,6 +332,8 @@ class WarmJob:
     async def release(self) -> int | None:
         """See `Job`: the helper is another pipeline's from here on."""
         if self._is_lent:
+            # It must not be said of the next job, nor fill the pipe in the end.
+            self._last_words = self._helper.last_words()
             self._is_lent = False
             _pool.give_back(self._helper)
         return None

@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
+import weakref
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from cuprum._descriptors import Descriptor, make_pipe
+from cuprum._descriptors import CHUNK_SIZE, Descriptor, make_pipe
 from cuprum._process import Process
 
 if TYPE_CHECKING:
@@ -50,6 +52,20 @@ def job_options(
         *(f"--tap={hop}" for hop in taps),
         *([] if progress is None else [f"--progress={progress:.6f}"]),
     ]
+
+
+_running: weakref.WeakSet[HelperProcess] = weakref.WeakSet()
+"""For the child after `os.fork`, whose they are not."""
+
+
+def _disown_in_child() -> None:
+    for helper in list(_running):
+        helper.popen.returncode = 0  # nothing to wait for, and nobody to kill
+        helper.close()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_disown_in_child)
 
 
 class HelperProcess:
@@ -94,12 +110,14 @@ class HelperProcess:
             stack.pop_all()
         self._complaints: Descriptor = complaints.reader
         self._watched: Process | None = None
+        _running.add(self)
 
     def kill(self) -> None:
         """Send SIGKILL unless it has been reaped."""
         # Not Popen.kill, which reaps what has exited, and whose status we want.
         if self.popen.returncode is None:
-            with suppress(ProcessLookupError):
+            # Where we have changed the user, an idle one goes when it is closed.
+            with suppress(ProcessLookupError, PermissionError):
                 os.kill(self.popen.pid, signal.SIGKILL)
 
     async def wait(self, owner: ExitStack) -> int:
@@ -115,17 +133,17 @@ class HelperProcess:
     def last_words(self) -> str:
         """Return what it has said on standard error, to be put after a message."""
         try:
-            said = os.read(self._complaints.fileno(), _MAX_COMPLAINT)
+            said = os.read(self._complaints.fileno(), CHUNK_SIZE)  # all of it
         except (BlockingIOError, ValueError):  # nothing there; or closed
             said = b""
-        text = " ".join(said.decode("utf-8", "replace").split())
+        text = " ".join(said[:_MAX_COMPLAINT].decode("utf-8", "replace").split())
         return f" ({text})" if text else ""
 
     def reap(self) -> None:
         """Kill it if it still runs, and wait: it is gone when this returns."""
         self.kill()
-        self.popen.wait()
         self.close()
+        self.popen.wait()
 
     def close(self) -> None:
         """Close what connects us to it."""
@@ -147,7 +165,7 @@ class Job(Protocol):
 
     @property
     def may_be_stale(self) -> bool:
-        """Whether the helper is an old one, which may have been about to leave."""
+        """Whether the helper may have left, as idle ones do, before it had the job."""
         ...
 
     def last_words(self) -> str:

@@ -64,8 +64,14 @@ class HelperPump:
         self._owner = owner
         self._progress = progress
         self._outcomes = outcomes
-        self._log = StatusLog(len(hops))
+        self._taps = {
+            index: (hop.tap, os.get_blocking(hop.tap.fileno()))
+            for index, hop in enumerate(hops)
+            if hop.tap is not None
+        }
+        self._log = self._new_log()
         self._nonsense: str | None = None
+        owner.callback(self._restore_taps)
         self._job = self._submit()
 
     @property
@@ -86,11 +92,12 @@ class HelperPump:
             if error.is_final or not self._job.may_be_stale:
                 raise
             # It left, or was killed, while it was idle: no fault of helpers as such.
-            self._log = StatusLog(len(self._hops))
+            self._log = self._new_log()
             self._job = self._submit(fresh=True)
             await self._await_start()
         for hop in self._hops:
-            hop.close()
+            hop.source.close()
+            hop.sink.close()
 
     async def wait(self) -> None:
         """Wait until the helper has reported everything, and is gone or free."""
@@ -114,6 +121,15 @@ class HelperPump:
         """Return what a hop that has not ended had moved when last heard of."""
         return self._log.progress.get(hop)
 
+    def _new_log(self) -> StatusLog:
+        return StatusLog(len(self._hops), list(self._taps))
+
+    def _restore_taps(self) -> None:
+        """Put back O_NONBLOCK, which a helper that was killed leaves as it was set."""
+        for tap, was_blocking in self._taps.values():
+            with suppress(ValueError):  # closed: the helper has done so
+                os.set_blocking(tap.fileno(), was_blocking)
+
     def _submit(self, *, fresh: bool = False) -> Job:
         try:
             return self._hand_over(fresh=fresh)
@@ -122,22 +138,19 @@ class HelperPump:
 
     def _hand_over(self, *, fresh: bool) -> Job:
         path = require_helper()
-        taps = {i: hop.tap for i, hop in enumerate(self._hops) if hop.tap is not None}
         options = job_options(
             self._options,
-            taps=list(taps),
+            taps=list(self._taps),
             # More often than asked for, so that what is shown is fresh.
             progress=self._progress and max(self._progress / 4, _MIN_PROGRESS),
         )
         ends = [end for hop in self._hops for end in (hop.source, hop.sink)]
-        numbers = [end.fileno() for end in (*ends, *taps.values())]
+        taps = [tap for tap, _ in self._taps.values()]
+        numbers = [end.fileno() for end in (*ends, *taps)]
         if not is_enabled() or len(numbers) >= MAX_DESCRIPTORS:
             job: Job = OwnHelper(path, options, numbers, self._owner)
         else:
-            try:
-                job = WarmJob(path, options, numbers, self._owner, fresh=fresh)
-            except (BrokenPipeError, ConnectionResetError):  # it has just left
-                job = WarmJob(path, options, numbers, self._owner, fresh=True)
+            job = WarmJob(path, options, numbers, self._owner, fresh=fresh)
         os.set_blocking(job.status.fileno(), False)
         return job
 
@@ -149,12 +162,16 @@ class HelperPump:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await self._read_until(lambda: self._log.started or self._log.ended)
-        except OSError as error:  # a TimeoutError is one, too
-            await self._refuse(f"status pipe: {str(error) or 'no record came'}")
+        except TimeoutError:
+            self._read_available()  # a loop that stood still sees the time first
+            if not self._log.started:
+                await self._refuse(f"no record came within {_START_SECONDS:g} s")
+        except OSError as error:
+            await self._refuse(f"status pipe: {error}")
         if self._log.started:
             return
         if self._nonsense is not None:
-            await self._refuse(self._nonsense, is_final=True)
+            await self._refuse(self._nonsense)
         if self._log.ended:
             await self._refuse(f"cuprum-pump: {os.strerror(self._log.errno)}")
         status = await self._job.end()
@@ -162,9 +179,12 @@ class HelperPump:
             f"cuprum-pump ended with status {status} before it had started"
         )
 
-    async def _refuse(self, message: str, *, is_final: bool = False) -> None:
-        message += self._job.last_words()
+    async def _refuse(self, message: str) -> None:
+        message = f"{require_helper()}: {message}{self._job.last_words()}"
         await self._job.end()
+        self._read_available()
+        # What started after all, or talks nonsense, may have moved something.
+        is_final = self._log.started or self._nonsense is not None
         raise PumpUnavailableError(message, is_final=is_final)
 
     async def _read_until(self, is_enough: Callable[[], bool]) -> None:
@@ -190,6 +210,7 @@ class HelperPump:
         for hop, tap in self._log.taps.items():
             if hop not in self._outcomes.taps:
                 self._outcomes.record_tap(tap)
+                self._taps[hop][0].close()
         for hop, outcome in self._log.outcomes.items():
             if not self._outcomes.hops[hop].done():
                 self._outcomes.record(hop, outcome)

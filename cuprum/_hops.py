@@ -29,13 +29,6 @@ class HopEnds(NamedTuple):
     sink: Descriptor
     tap: Descriptor | None = None
 
-    def close(self) -> None:
-        """Close them all."""
-        self.source.close()
-        self.sink.close()
-        if self.tap is not None:
-            self.tap.close()
-
 
 @dataclass(frozen=True, slots=True)
 class HopOutcome:

@@ -41,14 +41,14 @@ class LineSplitter:
 
     def _split(self, text: str) -> list[str]:
         is_waiting = bool(self._partial) and self._partial[-1].endswith("\r")
-        if not is_waiting and len(text.splitlines()) == 1 and not _ends(text):
-            self._partial.append(text)  # no boundary: not to be joined every time
+        if "\n" not in text and not is_waiting and not _has_boundary(text):
+            self._partial.append(text)  # not to be joined every time
             return []
         text = "".join((*self._partial, text))
         end = text.rfind("\n") + 1
         lines = text[:end].splitlines()
         rest = text[end:]
-        if len(lines) != text.count("\n") or len(rest.splitlines()) > 1 or _ends(rest):
+        if len(lines) != text.count("\n") or _has_boundary(rest):
             return self._split_rarely(text)
         self._partial = [rest] if rest else []
         return lines
@@ -59,6 +59,10 @@ class LineSplitter:
         is_open = not _ends(lines[-1]) or lines[-1].endswith("\r")
         self._partial = [lines.pop()] if is_open else []
         return [_strip(line) for line in lines]
+
+
+def _has_boundary(text: str) -> bool:
+    return len(text.splitlines()) > 1 or _ends(text)
 
 
 def _ends(text: str) -> bool:

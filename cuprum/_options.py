@@ -139,7 +139,7 @@ class ExecutionContext:
         encoding: codec of captured text, of text sinks and of text for stdin.
         errors: its error policy.
         linger: seconds to wait, once all commands have exited, for descendants
-            that keep their output open; None sets no limit. What they write later
+            that keep their pipes open; None sets no limit. What they write later
             is not in the result, which says so (`CommandResult.is_truncated`). Two
             seconds let a background process finish its last line.
         pump: how data moves between the stages of a pipeline.

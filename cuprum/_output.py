@@ -8,11 +8,18 @@ import errno
 import io
 import itertools
 import os
+import select
+import sys
+from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from cuprum._descriptors import CHUNK_SIZE, CHUNKS_PER_TURN, readable
+from cuprum._descriptors import CHUNK_SIZE, CHUNKS_PER_TURN, wake
 from cuprum._lines import LineSplitter
 from cuprum._pipe_size import AUTO_PIPE_AFTER, AUTO_PIPE_SIZE, grow_pipe
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 if TYPE_CHECKING:
     from cuprum._descriptors import Descriptor
@@ -20,6 +27,9 @@ if TYPE_CHECKING:
     from cuprum._plan import RunPlan, StreamPlan
 
 __all__ = ["Output"]
+
+_TURN_SECONDS = 0.005
+"""Time for lines before the event loop gets a turn: a chunk may have thousands."""
 
 
 class Output:
@@ -41,6 +51,8 @@ class Output:
     def __init__(self, source: Descriptor, stream: StreamPlan, plan: RunPlan) -> None:
         os.set_blocking(source.fileno(), False)
         self._source = source
+        self._waiter: asyncio.Future[None] | None = None
+        self._still_to_read: int | None = None
         self._plan = plan
         self._kept = io.BytesIO() if stream.keep else None
         self._echo = None if stream.sink is None else _Echo(stream.sink, plan)
@@ -86,17 +98,15 @@ class Output:
             return data.decode("utf-8", "replace")
 
     def give_up(self) -> None:
-        """Stop reading: what comes now comes too late."""
-        if not self.task.done():
-            self.is_truncated = True
-            self.task.cancel()
+        """If others can still write, read what they have written, but no more.
 
-    def inode(self) -> int | None:
-        """Return the number of the pipe while it is open."""
-        try:
-            return os.fstat(self._source.fileno()).st_ino
-        except ValueError:  # closed
-            return None
+        Nothing is cut short because a line callback takes its time.
+        """
+        if self._still_to_read is None and _has_writer(self._source.fileno()):
+            self.is_truncated = True
+            self._still_to_read = _fill_level(self._source.fileno())
+            if self._waiter is not None:
+                wake(self._waiter)
 
     @property
     def _codec(self) -> tuple[str, str]:
@@ -110,7 +120,7 @@ class Output:
         size = total = 0
         try:
             for count in itertools.count(1):
-                size = await _read_into(self._source.fileno(), buffer)
+                size = await self._read_into(buffer)
                 if size == 0:
                     break
                 total += size
@@ -125,10 +135,36 @@ class Output:
                 if total - size < AUTO_PIPE_AFTER <= total:
                     grow_pipe(self._source.fileno(), AUTO_PIPE_SIZE)
         finally:
+            self._still_to_read = 0
             self._source.close()
         self._pass_on(buffer[:0], final=True)
         if lines is not None:
             await lines.feed(b"", final=True)
+
+    async def _read_into(self, buffer: memoryview) -> int:
+        """Read once; return 0 at the end of file, or of what is still to be read."""
+        while self._still_to_read != 0:
+            try:
+                size = os.readv(self._source.fileno(), (buffer[: self._still_to_read],))
+            except BlockingIOError:
+                await self._readable()
+            else:
+                if self._still_to_read is not None:
+                    self._still_to_read -= size
+                return size
+        return 0
+
+    async def _readable(self) -> None:
+        """Wait until there is something to read, or nothing any more."""
+        loop = asyncio.get_running_loop()
+        fd = self._source.fileno()
+        self._waiter = loop.create_future()
+        loop.add_reader(fd, wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            loop.remove_reader(fd)
+            self._waiter = None
 
     def _pass_on(self, chunk: memoryview, *, final: bool = False) -> None:
         if self._echo is None or self._sink_error is not None:
@@ -139,13 +175,16 @@ class Output:
             self._sink_error = error
 
 
-async def _read_into(fd: int, buffer: memoryview) -> int:
-    """Read once from a non-blocking descriptor; return 0 at its end."""
-    while True:
-        try:
-            return os.readv(fd, (buffer,))
-        except BlockingIOError:
-            await readable(fd)
+def _has_writer(fd: int) -> bool:
+    """Tell whether somebody has the other end of the pipe ``fd`` open."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return not any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
+def _fill_level(fd: int) -> int:
+    """Return how many bytes lie in the pipe ``fd``."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class _Lines:
@@ -158,10 +197,14 @@ class _Lines:
     async def feed(self, chunk: bytes | memoryview, *, final: bool = False) -> None:
         """Call back with every line that is complete now."""
         callback = self._callback
+        turn_over = monotonic() + _TURN_SECONDS
         for line in self._splitter.feed(chunk, final=final):
             waiting = callback(line)
             if waiting is not None:
                 await waiting
+            if monotonic() > turn_over:
+                await asyncio.sleep(0)
+                turn_over = monotonic() + _TURN_SECONDS
         await asyncio.sleep(0)
 
 

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
 from cuprum._options import ExecutionContext, RunOutputOptions
 from cuprum.context import current_context, resolve_env
-from cuprum.pump import HopReport
+from cuprum.pump import HopReport, check_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,13 +100,12 @@ def make_plan(
     Raises:
         ForbiddenProgramError: the active context denies a program.
         UnicodeEncodeError, LookupError: see `StdinInput.resolve`.
-        ValueError: the interval is not positive.
+        ValueError: the interval is not above 0, or too long.
     """
     active = current_context()
     for command in commands:
         active.check_allowed(command.program)
-    if not progress_interval > 0:
-        raise ValueError(f"progress_interval must be > 0 s, got {progress_interval}")
+    check_interval("progress_interval", progress_interval)
     output = output or RunOutputOptions()
     context = context or ExecutionContext()
     limits = (timeout, context.timeout, active.timeout)

@@ -36,6 +36,8 @@ class Process:
 
     Attributes:
         exited: done when the process has exited; not to be awaited without a shield.
+        is_ours: whether we may signal it, as far as we have tried; what sudo starts
+            is root's. Only then it can live on after ``owner`` has closed.
         pid: process number.
         returncode: exit status, or minus a signal's number; None while it runs.
     """
@@ -47,6 +49,7 @@ class Process:
         self._pidfd: int | None = None
         self._thread: threading.Thread | None = None
         self.exited: asyncio.Future[None] = self._loop.create_future()
+        self.is_ours = True
         self.pid = popen.pid
         self.returncode: int | None = None
 
@@ -94,12 +97,16 @@ class Process:
         self.send(signal.SIGKILL)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal unless the process has exited."""
+        """Send a signal unless the process has exited, or is not ours."""
         # Until it is reaped, and only _settle says so, the number is the child's.
         # (The watching thread reaps a moment before that.)
         if self.returncode is None:
-            with suppress(ProcessLookupError):
+            try:
                 os.kill(self.pid, number)
+            except ProcessLookupError:
+                pass
+            except PermissionError:
+                self.is_ours = False
 
     def watch(self) -> None:
         """Begin to watch for the exit, which `wait` does as well."""
@@ -128,18 +135,23 @@ class Process:
 
     def _settle(self) -> None:
         self.returncode = self._popen.returncode
+        self._unwatch()
+        if not self._loop.is_closed():
+            self.exited.set_result(None)
+
+    def _unwatch(self) -> None:
         if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
-        if not self._loop.is_closed():
-            self.exited.set_result(None)
 
     def _close(self) -> None:
         if self.returncode is not None:
             return
         self.kill()
-        if self._thread is not None:
+        if not self.is_ours:
+            self._unwatch()  # `subprocess` reaps it before it starts another
+        elif self._thread is not None:
             self._thread.join()
             self._settle()
         else:

@@ -45,6 +45,6 @@ async def _tick(
     due = loop.time()
     while True:
         # Keep to the grid; skip what was missed, as when the loop was held up.
-        due += interval * max(1, (loop.time() - due) // interval)
+        due += interval * (1 + max(0, (loop.time() - due) // interval))
         await asyncio.sleep(due - loop.time())
         callback(reports())

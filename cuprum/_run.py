@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cuprum._command import SafeCmd
+    from cuprum._descriptors import Descriptor
     from cuprum._process import Process
 
 __all__ = ["run_stages"]
@@ -58,19 +60,19 @@ async def run_stages(commands: Sequence[SafeCmd], plan: RunPlan) -> PipelineResu
     with ExitStack() as stack:
         run = _Run(commands, plan, backend, stack)
         try:
-            try:
+            async with run:
                 run.spawn()
                 async with deadline:
                     await run.supervise()
-            finally:
-                if not run.is_over:
-                    await finish(run.stop())
             return run.result()
         except BaseException as error:
             partial = run.partial_output()
             if isinstance(error, TimeoutError) and deadline.expired():
-                raise _timeout_expired(commands, plan, partial) from error
+                expired = _timeout_expired(commands, plan, partial)
+                run.name_strays(expired)
+                raise expired from error
             attach_output(error, partial)
+            run.name_strays(error)
             raise
 
 
@@ -92,8 +94,7 @@ def _timeout_expired(
 class _Run:
     """The state of one run: its stages, its pump, and the tasks that watch them.
 
-    Attributes:
-        is_over: everything has come to its end, and nothing is left.
+    Leaving it as a context ends whatever has not ended.
     """
 
     def __init__(
@@ -110,32 +111,51 @@ class _Run:
         self._children: list[Child] = []
         self._processes: list[Process] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._feeding: asyncio.Task[None] | None = None
         self._failure_index: int | None = None
         self._news = asyncio.Event()
-        self.is_over = False
+        self._is_over = False
         self._wiring = Wiring(self._last, plan, backend, owner)
+        self._pipes = set(self._wiring.inodes)
         self._teardown = Teardown(
             self._processes,
             plan.cancel_grace,
-            pipes=self._open_pipes,
+            pipes=self._pipes,
             spare=lambda: () if self._wiring.pid is None else (self._wiring.pid,),
             owner=owner,
         )
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            # GeneratorExit: the loop has gone, so that nothing can be awaited.
+            if not self._is_over and kind is not GeneratorExit:
+                await finish(self._stop())
+        finally:
+            # Or the loop ends all tasks, ours that ends the run included.
+            if not self._is_over:
+                self._teardown.kill()
 
     def spawn(self) -> None:
         """Start every stage; OSError of the first that cannot be started."""
         plan, owner = self._plan, self._owner
         inlet = Inlet.open(plan, owner, is_piped=self._last > 0)
         stdout = Outlet.open(plan.stdout, owner)
+        self._note_pipes(inlet.sink, stdout.reader)
         shared: Outlet | None = None
         if plan.stderr.target == "stdout":
             shared = Outlet(stdout.writer)
         elif plan.stderr.target is not None:
             shared = Outlet.open(plan.stderr, owner)
+            if stdout.is_same_path(shared):
+                shared = Outlet(stdout.writer)
         outlets: list[tuple[Outlet, Outlet]] = []
         for stage, command in enumerate(self._commands):
             is_last = stage == self._last
             stderr = shared or Outlet.open(plan.stderr, owner)
+            self._note_pipes(stderr.reader)
             process = spawn(
                 command,
                 stage,
@@ -171,12 +191,17 @@ class _Run:
             self._children.append(child)
             for output in child.outputs:
                 self._follow(output.task)
-        self._follow(inlet.begin(self._processes[0].pid))
+        self._feeding = inlet.begin(self._processes[0].pid)
+        self._follow(self._feeding)
+
+    def _note_pipes(self, *ends: Descriptor | None) -> None:
+        """Remember the pipes that stages may pass on to others."""
+        for end in ends:
+            if end is not None:
+                self._pipes.add(os.fstat(end.fileno()).st_ino)
 
     async def supervise(self) -> None:
         """Put the pump to work and wait for the end, or for the first failure.
-
-        If it has come to the end, there is nothing to `stop`.
 
         Raises:
             Exception: what a callback or the source of standard input raised.
@@ -200,7 +225,7 @@ class _Run:
                     linger = self._wait_no_longer_than(self._plan.linger)
             if linger is not None:
                 linger.cancel()
-        self.is_over = self._has_ended()
+        self._is_over = self._has_ended() and not self._teardown.has_begun
 
     def _follow(self, task: asyncio.Task[None] | None) -> None:
         """Wait for ``task`` as well, whose failure ends the run."""
@@ -217,7 +242,7 @@ class _Run:
         )
 
     def _wait_no_longer_than(self, linger: float) -> asyncio.TimerHandle | None:
-        """Once all stages have exited, others may hold their output for a while."""
+        """Once all stages have exited, others may hold their pipes for a while."""
         if all(process.exited.done() for process in self._processes):
             loop = asyncio.get_running_loop()
             return loop.call_later(max(0.0, linger), self._give_up)
@@ -227,6 +252,8 @@ class _Run:
         for child in self._children:
             for output in child.outputs:
                 output.give_up()
+        if self._feeding is not None:
+            self._feeding.cancel()
         if None in self._wiring.outcomes.known():
             # What flows between descendants that are left is not whole, and not ours.
             self._wiring.outcomes.fail(
@@ -260,21 +287,22 @@ class _Run:
         outcome = hop.result() if hop.done() else None
         return hop.done() and not (outcome and outcome.report.broken_pipe)
 
-    def _open_pipes(self) -> set[int]:
-        """Return the inode numbers of the pipes that stages may have passed on."""
-        outputs = [output for child in self._children for output in child.outputs]
-        inodes = {output.inode() for output in outputs}
-        return self._wiring.inodes.union(n for n in inodes if n is not None)
-
-    async def stop(self) -> None:
+    async def _stop(self) -> None:
         """End whatever of the run has not ended."""
-        if not self._has_ended():
+        if not self._has_ended() or self._teardown.has_begun:
             self._teardown.begin()
             await self._teardown.wait()
             # The stages are gone, so pump and outputs end by themselves, unless
             # somebody else holds a pipe open.
             await settle(self._tasks, within=OUTPUT_GRACE)
         await self._wiring.stop()
+        self._is_over = True
+
+    def name_strays(self, error: BaseException) -> None:
+        """Say in ``error`` which stages could not be ended."""
+        for stage, process in enumerate(self._processes):
+            if process.returncode is None and not process.is_ours:
+                error.add_note(f"stage {stage} runs on: pid {process.pid} is not ours")
 
     def result(self) -> PipelineResult[Any]:
         """Build the result of a run that has come to its end.

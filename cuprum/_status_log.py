@@ -7,11 +7,14 @@ blocking read.
 from __future__ import annotations
 
 import json
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from cuprum._helper_backend import PROTOCOL
 from cuprum._hops import HopOutcome
 from cuprum.pump import HopReport, TapReport
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["StatusError", "StatusLog"]
 
@@ -30,6 +33,7 @@ class StatusLog:
 
     Args:
         hops: how many hops it was given.
+        tapped: those of them that it was to tap.
 
     Attributes:
         started: its ``start`` record has come.
@@ -40,7 +44,7 @@ class StatusLog:
         errno: the error of the ``end`` record; 0 if all went well.
     """
 
-    def __init__(self, hops: int) -> None:
+    def __init__(self, hops: int, tapped: Collection[int] = ()) -> None:
         self.started = False
         self.ended = False
         self.outcomes: dict[int, HopOutcome] = {}
@@ -48,6 +52,7 @@ class StatusLog:
         self.progress: dict[int, HopReport] = {}
         self.errno = 0
         self._hops = hops
+        self._tapped = frozenset(tapped)
         self._partial = b""
 
     def feed(self, data: bytes) -> None:
@@ -115,6 +120,8 @@ class StatusLog:
 
     def _on_tap(self, record: _Record) -> None:
         hop, written = record.count("hop"), record.count("written")
+        if hop not in self._tapped or hop in self.taps:
+            raise StatusError(f"an unexpected record of the tap of hop {hop}")
         self.taps[hop] = TapReport(hop, written, record.count("errno"))
 
     def _on_progress(self, record: _Record) -> None:
@@ -133,8 +140,9 @@ class StatusLog:
 
     def _on_end(self, record: _Record) -> None:
         self.errno = record.count("errno")
-        if self.started and not self.errno and len(self.outcomes) < self._hops:
-            raise StatusError("an end without the end of every hop")
+        untold = len(self.outcomes) < self._hops or self._tapped - self.taps.keys()
+        if self.started and untold:
+            raise StatusError("an end without the end of every hop and tap")
         self.ended = True
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from cuprum._descriptors import (
     CHUNKS_PER_TURN,
     Descriptor,
+    readable,
     reader_watch,
     wake,
     writable,
@@ -39,7 +40,7 @@ async def write_all(sink: Descriptor, data: bytes) -> None:
     Raises:
         OSError: the write failed; BrokenPipeError if the reader has gone.
     """
-    rest = memoryview(data)
+    rest = memoryview(data).cast("B")  # it may be of larger items than bytes
     while rest:
         try:
             rest = rest[os.write(sink.fileno(), rest) :]
@@ -118,7 +119,7 @@ class _Hop:
         self._waiting_since = 0.0
         self._reader_gone = False
         self._drain: Literal["eof", "timeout", "closed"] | None = None
-        self._input_waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._drain_until: float | None = None
         self.following: _Hop | None = None
 
@@ -174,7 +175,7 @@ class _Hop:
             if size == 0:
                 return
             if self._tap is not None:
-                await self._tap.write(buffer[:size], self._writable)
+                await self._tap.write(buffer[:size], self._room)
             await self._write(buffer[:size])
             if grow_later and self._written >= AUTO_PIPE_AFTER:
                 self._grow_pipes(AUTO_PIPE_SIZE)
@@ -208,7 +209,7 @@ class _Hop:
             try:
                 size = os.write(self._sink.fileno(), data)
             except BlockingIOError:
-                await self._writable(self._sink.fileno())
+                await self._room(self._sink.fileno())
             except OSError as error:
                 self._discarded += len(data)
                 if not isinstance(error, BrokenPipeError | ConnectionResetError):
@@ -254,25 +255,21 @@ class _Hop:
 
     async def _input(self) -> None:
         """Wait for input, or for the news that there is no reader for it."""
-        loop = asyncio.get_running_loop()
-        fd = self._source.fileno()
-        self._input_waiter = loop.create_future()
-        loop.add_reader(fd, wake, self._input_waiter)
-        try:
-            await self._input_waiter
-        finally:
-            loop.remove_reader(fd)
-            self._input_waiter = None
+        self._waiter = asyncio.get_running_loop().create_future()
+        await readable(self._source.fileno(), self._waiter)
 
     def _on_reader_gone(self) -> None:
         self._reader_gone = True
-        if self._input_waiter is not None:
-            wake(self._input_waiter)
+        if self._waiter is not None:
+            wake(self._waiter)
 
-    async def _writable(self, fd: int) -> None:
+    async def _room(self, fd: int) -> bool:
+        """Wait for room to write; False if there is no reader any more."""
         self._wait("output")
-        await writable(fd)
+        self._waiter = asyncio.get_running_loop().create_future()
+        await writable(fd, self._waiter)
         self._go_on()
+        return not self._reader_gone
 
     def _wait(self, side: Literal["input", "output"]) -> None:
         self._waiting, self._waiting_since = side, monotonic()
@@ -302,25 +299,28 @@ class _Tap:
         self._is_open = True
         # A file never has to be waited for; with pipes and sockets we must be able to.
         mode = os.fstat(sink.fileno()).st_mode
-        self._restores = (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) and (
-            os.get_blocking(sink.fileno())
-        )
+        self._may_be_full = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        self._was_blocking = os.get_blocking(sink.fileno())
 
     async def write(
-        self, data: memoryview, room: Callable[[int], Awaitable[None]]
+        self, data: memoryview, room: Callable[[int], Awaitable[bool]]
     ) -> None:
-        """Write all of ``data``, with ``room`` to wait for; a failure ends the tap."""
+        """Write all of ``data``, unless the tap fails or nobody reads the hop.
+
+        ``room`` waits until there is some; False means that there is no need to.
+        """
         if not self._is_open:
             return
         fd = self._sink.fileno()
-        if self._restores:
+        if self._may_be_full:
             os.set_blocking(fd, False)
         try:
             while data:
                 try:
                     size = os.write(fd, data)
                 except BlockingIOError:
-                    await room(fd)
+                    if not await room(fd):
+                        return
                 else:
                     self._written += size
                     data = data[size:]
@@ -332,8 +332,8 @@ class _Tap:
         if not self._is_open:
             return
         self._is_open = False
-        if self._restores:
-            os.set_blocking(self._sink.fileno(), True)
+        if self._may_be_full:
+            os.set_blocking(self._sink.fileno(), self._was_blocking)
         try:
             self._sink.close()
         except OSError as error:

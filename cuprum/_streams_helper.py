@@ -1,24 +1,25 @@
-"""The helper for a pair of descriptors of one's own, without an event loop."""
+"""The helper for descriptors of one's own, without an event loop."""
 
 from __future__ import annotations
 
 import errno
+import mmap
 import operator
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+import tempfile
+from contextlib import ExitStack, suppress
+from typing import IO
 
 from cuprum._descriptors import CHUNK_SIZE, duplicate, require_posix
+from cuprum._files import check_access
 from cuprum._helper_backend import require_helper
 from cuprum._helper_process import EXIT_SECONDS, OwnHelper, job_options
 from cuprum._status_log import StatusError, StatusLog
 from cuprum.pump import PumpError, PumpOptions, PumpUnavailableError
 
-if sys.platform != "win32":
-    import fcntl
-
-__all__ = ["helper_pump_stream"]
+__all__ = ["helper_consume_stream", "helper_pump_stream"]
 
 
 def helper_pump_stream(
@@ -46,8 +47,8 @@ def helper_pump_stream(
     """
     require_posix()
     options = PumpOptions(buffer_size=buffer_size, drain=None)
-    _check_access(reader_fd, os.O_WRONLY, "reading")
-    _check_access(writer_fd, os.O_RDONLY, "writing")
+    check_access(operator.index(reader_fd), os.O_RDONLY)
+    check_access(operator.index(writer_fd), os.O_WRONLY)
     path = require_helper()
     log = StatusLog(hops=1)
     with ExitStack() as stack:
@@ -76,11 +77,36 @@ def helper_pump_stream(
         return _bytes_written(log, exit_status, helper.last_words())
 
 
-def _check_access(fd: int, wrong: int, purpose: str) -> None:
-    """Raise TypeError or OSError unless ``fd`` is open, and not merely ``wrong``."""
-    flags = fcntl.fcntl(operator.index(fd), fcntl.F_GETFL)
-    if flags & os.O_ACCMODE == wrong:
-        raise OSError(errno.EBADF, f"descriptor {fd} is not open for {purpose}")
+def helper_consume_stream(reader_fd: int, *, buffer_size: int = 65536) -> str:
+    """Read ``reader_fd`` to its end, and wait; return it as text.
+
+    Blocks, without the GIL, so ``loop.run_in_executor`` may carry it. The helper
+    moves the data to a file in memory; of what is not UTF-8 there is a replacement
+    character. The descriptor stays open.
+
+    Args:
+        reader_fd: where to read.
+        buffer_size: bytes per copy, 1 to 1 GiB; see `PumpOptions`.
+
+    Raises:
+        OSError: there is no room for the data; or see `helper_pump_stream`.
+        Exception: see `helper_pump_stream`.
+    """
+    require_posix()
+    with _scratch_file() as file:
+        size = helper_pump_stream(reader_fd, file.fileno(), buffer_size=buffer_size)
+        if size == 0:
+            return ""
+        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
+            return str(data, "utf-8", "replace")
+
+
+def _scratch_file() -> IO[bytes]:
+    """Open a file without a name: in memory, or on disk where that cannot be."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            return open(os.memfd_create("cuprum-pump"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _bytes_written(log: StatusLog, exit_status: int, last_words: str) -> int:

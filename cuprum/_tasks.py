@@ -74,7 +74,10 @@ async def settle(tasks: Collection[asyncio.Task[None]], *, within: float) -> Non
 
 
 def raise_first(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Raise the exception of the first task that has failed, if one has."""
+    """Raise the exception of the first task that has failed, if one has.
+
+    A `CancelledError` is one, too, unless it was us who cancelled the task.
+    """
     for task in tasks:
-        if task.done() and not task.cancelled() and (error := task.exception()):
-            raise error
+        if task.done() and not (task.cancelled() and task.cancelling()):
+            task.result()

@@ -28,7 +28,7 @@ class Teardown:
     Args:
         stages: the processes; more may be appended until `begin`.
         grace: seconds between SIGTERM and SIGKILL.
-        pipes: returns the inode numbers of the run's pipes.
+        pipes: inode numbers of the run's pipes; likewise.
         spare: returns the process numbers of the pumps.
         owner: see `Tree`.
     """
@@ -38,7 +38,7 @@ class Teardown:
         stages: Collection[Process],
         grace: float,
         *,
-        pipes: Callable[[], Collection[int]],
+        pipes: Collection[int],
         spare: Callable[[], Collection[int]],
         owner: ExitStack,
     ) -> None:
@@ -48,6 +48,11 @@ class Teardown:
         self._spare = spare
         self._tree = Tree(owner)
         self._killing: asyncio.TimerHandle | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was told to end."""
+        return self._killing is not None
 
     def begin(self) -> None:
         """Send SIGTERM to all that runs, and see to it that SIGKILL follows.
@@ -61,10 +66,16 @@ class Teardown:
             self._signal(signal.SIGTERM)
 
     async def wait(self) -> None:
-        """Wait until everything has ended; `begin` must have been called."""
+        """Wait until everything has ended; `begin` must have been called.
+
+        A stage that is not ours to signal has the grace to end by itself, and is then
+        left alone.
+        """
         assert self._killing is not None
         for stage in self._stages:
-            await stage.wait()
+            stage.watch()
+            patience = None if stage.is_ours else self._grace
+            await asyncio.wait((stage.exited,), timeout=patience)
         await self._tree.wait()
         # What was forked between a look and its signal holds the pipes, mostly.
         for _ in range(_MAX_HUNTS):
@@ -73,13 +84,26 @@ class Teardown:
             await self._tree.wait()
         self._killing.cancel()
 
+    def kill(self) -> None:
+        """Kill all that runs, and do not return before it has gone.
+
+        For when the event loop goes, and nothing can be awaited: there is no grace.
+        The stages themselves are left to be reaped.
+        """
+        if self._killing is not None:
+            self._killing.cancel()
+        for _ in range(_MAX_HUNTS):
+            if not self._signal(signal.SIGKILL):
+                break
+            self._tree.join()
+
     def _kill(self) -> None:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> int:
         """Signal everything; return how many beside the stages have got it."""
         roots = [stage.pid for stage in self._stages if stage.returncode is None]
-        pipes, spare = self._pipes(), self._spare()
+        pipes, spare = self._pipes, self._spare()
         self._tree.find(roots=roots, pipes=pipes, spare=spare)
         for stage in self._stages:
             stage.send(number)

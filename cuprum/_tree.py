@@ -49,6 +49,9 @@ __all__ = ["Tree"]
 
 _PROC = b"/proc"
 
+_JOIN_SECONDS = 0.5
+"""The longest that a killed process is waited for: the kernel may be busy with it."""
+
 _LOOKS = 300
 """At a process that is just executing a program, at most: some 10 ms."""
 
@@ -144,6 +147,14 @@ class Tree:
         while self._known:
             await self._empty.wait()
 
+    def join(self) -> None:
+        """Do as `wait` does, without the event loop, of which it holds up the thread.
+
+        Those who do not go, as they may if they were not killed, are given up soon.
+        """
+        for pidfd in self._known.values():
+            _has_exited(pidfd.fileno(), within=_JOIN_SECONDS)
+
     def _alive(self) -> list[_Identity]:
         return [
             identity
@@ -158,7 +169,8 @@ class Tree:
         if pidfd is not None:
             self._known[process.identity] = pidfd
             self._empty.clear()
-            self._loop.add_reader(pidfd.fileno(), self._forget, process.identity)
+            if not self._loop.is_closed():
+                self._loop.add_reader(pidfd.fileno(), self._forget, process.identity)
 
     def _forget(self, identity: _Identity) -> None:
         pidfd = self._known.pop(identity)
@@ -275,11 +287,11 @@ def _open(process: _Stat) -> Descriptor | None:
     return None
 
 
-def _has_exited(pidfd: int) -> bool:
-    """Tell whether all of a process has, reaped or not."""
+def _has_exited(pidfd: int, *, within: float = 0) -> bool:
+    """Tell whether all of a process has, or does in time, reaped or not."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(within * 1000))
 
 
 def _send(pidfd: int, number: signal.Signals) -> bool:

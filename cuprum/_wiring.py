@@ -188,12 +188,18 @@ class Wiring:
         ]
 
     def _open_taps(self) -> dict[int, Descriptor]:
+        self._check_taps()  # before a path is truncated in vain
         opened: dict[int, Descriptor] = {}
+        for tap in self._plan.taps:
+            opened[tap.hop] = open_output(tap.target, self._owner, append=tap.append)
+        return opened
+
+    def _check_taps(self) -> None:
+        seen: set[int] = set()
         for tap in self._plan.taps:
             if not 0 <= tap.hop < len(self._hops):
                 last = len(self._hops) - 1
                 raise ValueError(f"no hop {tap.hop} to tap, they are 0 to {last}")
-            if tap.hop in opened:
+            if tap.hop in seen:
                 raise ValueError(f"hop {tap.hop} has two taps")
-            opened[tap.hop] = open_output(tap.target, self._owner, append=tap.append)
-        return opened
+            seen.add(tap.hop)

@@ -34,6 +34,14 @@ def _check_size(name: str, size: int) -> None:
         raise ValueError(f"{name} must be between 1 and {_GIB} bytes, got {size}")
 
 
+def check_interval(name: str, seconds: float) -> None:
+    """Raise ValueError unless ``seconds`` is a time that can pass."""
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise ValueError(
+            f"{name} must be > 0 and at most {_MAX_SECONDS:d} s, got {seconds}"
+        )
+
+
 def _check_seconds(name: str, seconds: float) -> None:
     if not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"{name} must be seconds or None, got {seconds!r}")

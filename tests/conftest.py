@@ -2,6 +2,7 @@
 
 pytest_plugins = (
     "tests.support.strict_ci",
+    "tests.support.loops",
     "tests.support.time_limit",
     "tests.support.leak_guard",
     "tests.support.backends",

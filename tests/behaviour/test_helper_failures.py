@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -12,8 +11,8 @@ import pytest
 
 from cuprum import PumpError, PumpUnavailableError, TimeoutExpired
 from tests.support.fake_helper import install
-from tests.support.processes import helper_pids, is_alive, read_pid, wait_until
-from tests.support.stages import cat, command, python, shell, sleep
+from tests.support.processes import is_alive, read_pid
+from tests.support.stages import cat, command, python, shell
 from tests.support.striker import Striker
 
 if TYPE_CHECKING:
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def forced(fresh_backend: pytest.MonkeyPatch, helper_path: Path) -> pytest.MonkeyPatch:
+def forced(either_way: pytest.MonkeyPatch, helper_path: Path) -> pytest.MonkeyPatch:
     """Force the helper; return the monkeypatch that did."""
-    fresh_backend.setenv("CUPRUM_STREAM_BACKEND", "helper")
-    return fresh_backend
+    either_way.setenv("CUPRUM_STREAM_BACKEND", "helper")
+    return either_way
 
 
 def endless(tmp_path: Path) -> tuple[Pipeline, list[Path]]:
@@ -107,25 +106,6 @@ def test_a_stopped_helper_does_not_outlive_a_timeout(tmp_path: Path) -> None:
     assert not any(is_alive(pid) for pid in striker.hit)
 
 
-def test_one_helper_for_each_pipeline_and_none_left(
-    forced: pytest.MonkeyPatch,
-) -> None:
-    forced.setenv("CUPRUM_PUMP_WARM", "0")
-
-    async def main() -> set[int]:
-        run = asyncio.create_task((sleep(0.4) | cat() | cat()).run())
-        await asyncio.to_thread(
-            wait_until, lambda: bool(helper_pids()), what="a helper is started"
-        )
-        seen = helper_pids()
-        assert (await run).ok
-        return seen
-
-    seen = asyncio.run(main())
-    assert len(seen) == 1
-    assert not helper_pids()
-
-
 def test_without_a_helper_a_forced_run_starts_no_stage(
     fresh_backend: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -170,33 +150,33 @@ def dying_helper(directory: Path) -> Path:
 
 
 def test_auto_goes_on_when_the_helper_dies_before_its_start(
-    fresh_backend: pytest.MonkeyPatch, tmp_path: Path
+    either_way: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # No byte has moved, so the Python pump takes over the very same pipes.
     dying_helper(tmp_path)
-    fresh_backend.delenv("CUPRUM_PUMP", raising=False)
-    fresh_backend.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    either_way.delenv("CUPRUM_PUMP", raising=False)
+    either_way.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     result = (command("printf", "hello") | cat() | cat()).run_sync(timeout=10)
     assert (result.ok, result.stdout) == (True, "hello")
     assert [hop.engine for hop in result.hops] == ["python", "python"]
 
 
 def test_a_forced_helper_that_dies_before_its_start_is_unavailable(
-    fresh_backend: pytest.MonkeyPatch, tmp_path: Path
+    either_way: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    fresh_backend.setenv("CUPRUM_PUMP", str(dying_helper(tmp_path)))
-    fresh_backend.setenv("CUPRUM_STREAM_BACKEND", "helper")
+    either_way.setenv("CUPRUM_PUMP", str(dying_helper(tmp_path)))
+    either_way.setenv("CUPRUM_STREAM_BACKEND", "helper")
     with pytest.raises(PumpUnavailableError):
         (command("printf", "hello") | cat()).run_sync(timeout=10)
 
 
 def test_a_helper_that_vanishes_after_the_probe(
-    fresh_backend: pytest.MonkeyPatch, tmp_path: Path
+    either_way: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # What is cached may be gone by the next run, e.g. during an upgrade.
     helper = install(tmp_path, after=[])
-    fresh_backend.setenv("CUPRUM_PUMP", str(helper))
-    fresh_backend.setenv("CUPRUM_STREAM_BACKEND", "helper")
+    either_way.setenv("CUPRUM_PUMP", str(helper))
+    either_way.setenv("CUPRUM_STREAM_BACKEND", "helper")
     with pytest.raises(PumpError):
         (command("printf", "hello") | cat()).run_sync(timeout=10)
     helper.unlink()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def run_with(
-    fresh_backend: pytest.MonkeyPatch, tmp_path: Path
+    either_way: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., PipelineResult]:
     """Return a function that runs ``printf hello | cat`` through a fake helper."""
 
@@ -27,8 +27,8 @@ def run_with(
         *after: str | float, before: list[str | float] | None = None, status: int = 0
     ) -> PipelineResult:
         helper = install(tmp_path, before=before, after=list(after), status=status)
-        fresh_backend.setenv("CUPRUM_PUMP", str(helper))
-        fresh_backend.setenv("CUPRUM_STREAM_BACKEND", "helper")
+        either_way.setenv("CUPRUM_PUMP", str(helper))
+        either_way.setenv("CUPRUM_STREAM_BACKEND", "helper")
         return (command("printf", "hello") | cat()).run_sync(timeout=10)
 
     return run
@@ -128,6 +128,16 @@ def test_a_report_that_is_not_whole_is_never_a_success(
     assert caught.value.errno
 
 
+@pytest.mark.parametrize("after", SHORT.values(), ids=SHORT)
+def test_nor_if_it_comes_with_the_start(
+    run_with: Callable[..., PipelineResult], after: list[str | float]
+) -> None:
+    # Data may have moved by the time one reads what came in one go.
+    with pytest.raises(PumpError) as caught:
+        run_with(before=["".join([START, *map(str, after)]).replace("@moved", "5")])
+    assert caught.value.errno
+
+
 NO_START = {
     "nothing": ([], PumpUnavailableError),
     "another protocol": (
@@ -145,20 +155,20 @@ NO_START = {
 
 @pytest.mark.parametrize(("before", "error"), NO_START.values(), ids=NO_START)
 def test_a_helper_that_does_not_start_properly_moves_nothing(
-    fresh_backend: pytest.MonkeyPatch,
+    either_way: pytest.MonkeyPatch,
     tmp_path: Path,
     before: list[str | float],
     error: type[Exception],
 ) -> None:
     helper = install(tmp_path, before=before, after=None, status=1)
-    fresh_backend.setenv("CUPRUM_PUMP", str(helper))
-    fresh_backend.setenv("CUPRUM_STREAM_BACKEND", "helper")
+    either_way.setenv("CUPRUM_PUMP", str(helper))
+    either_way.setenv("CUPRUM_STREAM_BACKEND", "helper")
     with pytest.raises(error):
         (command("printf", "hello") | cat()).run_sync(timeout=10)
 
 
 def test_what_the_helper_says_on_standard_error_is_not_lost(
-    fresh_backend: pytest.MonkeyPatch,
+    either_way: pytest.MonkeyPatch,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -167,8 +177,8 @@ def test_what_the_helper_says_on_standard_error_is_not_lost(
     text = helper.read_text()
     said = "cuprum-pump: the disk is on fire"
     helper.write_text(text.replace("exec ", f"echo '{said}' >&2\nexec ", 1))
-    fresh_backend.setenv("CUPRUM_PUMP", str(helper))
-    fresh_backend.setenv("CUPRUM_STREAM_BACKEND", "helper")
+    either_way.setenv("CUPRUM_PUMP", str(helper))
+    either_way.setenv("CUPRUM_STREAM_BACKEND", "helper")
     caplog.set_level(logging.DEBUG, "cuprum")
     with pytest.raises(PumpError) as caught:
         (shell("echo hello") | cat()).run_sync(timeout=10)

@@ -20,7 +20,7 @@ def in_another_python(code: str) -> str:
     """Run *code* with this package and this environment; return what it printed."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(TOP)},
+        cwd=TOP,
         stdout=subprocess.PIPE,
         text=True,
         timeout=20,

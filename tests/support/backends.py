@@ -45,6 +45,15 @@ def fresh_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatc
     forget_backend()
 
 
+@pytest.fixture(params=["warm", "own"])
+def either_way(
+    request: pytest.FixtureRequest, fresh_backend: pytest.MonkeyPatch
+) -> pytest.MonkeyPatch:
+    """Run the test with helpers that are kept, and with one for each pipeline."""
+    fresh_backend.setenv("CUPRUM_PUMP_WARM", "0" if request.param == "own" else "1")
+    return fresh_backend
+
+
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch) -> list[PipelineResult]:
     """Collect every PipelineResult that is made during the test."""

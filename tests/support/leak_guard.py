@@ -1,14 +1,17 @@
 """A plugin that fails a test which leaves something behind.
 
 Looked at, before and after each test: child processes (and grandchildren, which
-this process adopts), open descriptors, non-daemon threads, and the tasks that
-are still pending when ``asyncio.run`` comes to cancel them.
+this process adopts), open descriptors, non-daemon threads, the tasks that are
+still pending when ``asyncio.run`` comes to cancel them, and what event loops log
+as errors, such as an exception that nobody has asked a task for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import logging
 import os
 import threading
 import time
@@ -82,16 +85,42 @@ def noted_tasks() -> Iterator[list[str]]:
         yield pending
 
 
+@contextlib.contextmanager
+def noted_complaints() -> Iterator[list[str]]:
+    """Collect the errors that event loops log because they have nobody to tell."""
+    complaints: list[str] = []
+
+    class Note(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            complaints.append(f"complaint: {self.format(record)}")
+
+    handler = Note(logging.ERROR)
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    try:
+        yield complaints
+    finally:
+        logger.removeHandler(handler)
+
+
 @pytest.fixture(autouse=True)
 def leak_guard() -> Iterator[None]:
     """Fail the test if it leaves a process, descriptor, thread or task behind."""
     children = child_pids()
     threads = set(threading.enumerate())
     descriptors = open_descriptors()
-    with noted_tasks() as pending:
+    with noted_tasks() as pending, noted_complaints() as complaints:
         yield
+        # What has not been collected has not complained yet. The young objects are
+        # the test's own; with all the others it would take a tenth of a second.
+        gc.collect(1)
     close_pool()  # idle helpers are no leak: they leave by themselves
-    leaks = [*pending, *leaked_threads(threads), *leaked_descriptors(descriptors)]
+    leaks = [
+        *pending,
+        *complaints,
+        *leaked_threads(threads),
+        *leaked_descriptors(descriptors),
+    ]
     while strays := child_pids() - children:  # ending one may orphan others
         leaks.extend(f"child {describe(pid)}" for pid in sorted(strays))
         end_and_reap(strays)

@@ -60,6 +60,13 @@ def end_and_reap(pids: set[int]) -> None:
             os.waitpid(pid, 0)
 
 
+def reap_orphans() -> None:
+    """Reap what stages had started, was adopted by this process, and has exited."""
+    for pid in child_pids():
+        if not is_alive(pid):
+            os.waitpid(pid, 0)
+
+
 def is_alive(pid: int) -> bool:
     """Tell whether *pid* exists and is not a zombie."""
     try:
@@ -97,3 +104,15 @@ def helper_pids() -> set[int]:
             if Path(f"/proc/{pid}/comm").read_text().strip() == "cuprum-pump":
                 found.add(pid)
     return found
+
+
+def written_when_held_up(pid: int, *, still: float = 0.3) -> int:
+    """Wait until *pid* has written nothing for *still* seconds; return how much."""
+    written, since = -1, time.monotonic()
+    while time.monotonic() - since < still:
+        fields = Path(f"/proc/{pid}/io").read_text().split()
+        now = int(fields[fields.index("wchar:") + 1])
+        if now != written:
+            written, since = now, time.monotonic()
+        time.sleep(0.01)
+    return written

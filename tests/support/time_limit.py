@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
 DEFAULT = 30.0  # seconds
-REPEAT = 2.0  # seconds: an event loop may swallow the exception, so insist
+REPEAT = 2.0  # seconds: something may swallow the exception, a finalizer, say
 
 
-class TimeLimitExceeded(BaseException):
+class TimeLimitExceeded(SystemExit):
     """The test ran for longer than it may.
 
-    A BaseException, so that no ``except Exception`` under test can absorb it.
+    Not an Exception, which something under test might absorb; and of the others,
+    event loops let only this and KeyboardInterrupt out of a callback.
     """
 
 

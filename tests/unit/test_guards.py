@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREAMBLE = """
-import asyncio, os, subprocess, threading, pytest
+import asyncio, os, pathlib, subprocess, threading, pytest
 def wait():
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
 """
-GUARDS = ("leak_guard", "time_limit", "strict_ci")
+GUARDS = ("loops", "leak_guard", "time_limit", "strict_ci")
 
 
 def run_pytest(
-    tmp_path: Path, body: str, *options: str, ci: str | None = None
+    tmp_path: Path, body: str, *options: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run *body* as a test module of its own, under the guards."""
+    """Run *body* as a test module of its own, under the guards, with *variables*."""
     module = tmp_path / "test_sample.py"
     module.write_text(PREAMBLE + body)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     plugins = [word for name in GUARDS for word in ("-p", f"tests.support.{name}")]
     environment = {k: v for k, v in os.environ.items() if k != "CI"}
     environment |= {"PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1"}
-    if ci is not None:
-        environment["CI"] = ci
+    # Other people's plugins have warnings of their own, which may be errors here.
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | variables
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
@@ -92,9 +92,22 @@ def test_a_test_that_leaves_a_task_behind_fails(tmp_path: Path) -> None:
     assert "straggler" in done.stdout
 
 
+def test_a_test_whose_loop_complains_fails(tmp_path: Path) -> None:
+    body = (
+        "async def main():\n"
+        "    asyncio.get_running_loop().create_future().set_exception(OSError('odd'))\n"
+        "def test_it():\n"
+        "    asyncio.run(main())\n"
+    )
+    done = run_pytest(tmp_path, body)
+    assert done.returncode == 1
+    assert "exception was never retrieved" in done.stdout
+    assert "OSError: odd" in done.stdout
+
+
 def test_a_leak_does_not_fail_the_next_test(tmp_path: Path) -> None:
     body = (
-        "def test_one():\n    subprocess.Popen(['sleep', '60'])\n"
+        "def test_one():\n    test_one.kept = subprocess.Popen(['sleep', '60'])\n"
         "def test_two():\n    pass\n"
     )
     assert "2 passed, 1 error" in run_pytest(tmp_path, body).stdout
@@ -102,9 +115,9 @@ def test_a_leak_does_not_fail_the_next_test(tmp_path: Path) -> None:
 
 def test_a_hanging_test_ends_with_its_children(tmp_path: Path) -> None:
     body = (
-        "def test_it(tmp_path):\n"
+        "def test_it():\n"
         "    child = subprocess.Popen(['sleep', '60'])\n"
-        f"    open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
+        "    pathlib.Path('pid').write_text(str(child.pid))\n"
         "    asyncio.run(asyncio.sleep(60))\n"
     )
     done = run_pytest(tmp_path, body, "--time-limit=0.5")
@@ -134,7 +147,7 @@ SKIPS = [
 @pytest.mark.parametrize(("body", "told"), SKIPS)
 def test_in_ci_a_skip_fails_the_run(tmp_path: Path, body: str, told: str) -> None:
     body += "def test_other():\n    pass\n"
-    done = run_pytest(tmp_path, body, ci="true")
+    done = run_pytest(tmp_path, body, CI="true")
     assert done.returncode == 1
     lines = [line for line in done.stdout.splitlines() if line.startswith("CI is set")]
     assert len(lines) == 1
@@ -142,8 +155,49 @@ def test_in_ci_a_skip_fails_the_run(tmp_path: Path, body: str, told: str) -> Non
     assert told in lines[0]
 
 
-@pytest.mark.parametrize("ci", [None, ""], ids=["unset", "empty"])
-def test_elsewhere_a_skip_is_a_skip(tmp_path: Path, ci: str | None) -> None:
+@pytest.mark.parametrize("variables", [{}, {"CI": ""}], ids=["unset", "empty"])
+def test_elsewhere_a_skip_is_a_skip(tmp_path: Path, variables: dict[str, str]) -> None:
     body = "def test_it():\n    pytest.skip('no disk')\n"
     body += "def test_other():\n    pass\n"
-    assert run_pytest(tmp_path, body, ci=ci).returncode == 0
+    assert run_pytest(tmp_path, body, **variables).returncode == 0
+
+
+ON_A_LOOP = """
+import sys
+SHOW = "import asyncio; print(asyncio.get_event_loop_policy().__class__.__module__)"
+def test_it():
+    exec(SHOW)
+    subprocess.run([sys.executable, "-c", SHOW], check=True)
+"""
+
+STAND_IN = """
+import asyncio
+class EventLoopPolicy(asyncio.DefaultEventLoopPolicy): pass
+new_event_loop = asyncio.new_event_loop
+"""
+
+
+def test_the_loop_that_is_asked_for_is_the_one(tmp_path: Path) -> None:
+    (tmp_path / "uvloop.py").write_text(STAND_IN)
+    path = os.pathsep.join((str(TOP), str(tmp_path)))
+    for name, module in (("uvloop", "uvloop"), ("asyncio", "asyncio.unix_events")):
+        variables = {"CUPRUM_TEST_LOOP": name, "PYTHONPATH": path}
+        done = run_pytest(tmp_path, ON_A_LOOP, "-s", **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines().count(module) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("uvloop", "no such thing here"), ("trio", "asyncio or uvloop"), ("", "uvloop")],
+)
+def test_a_loop_that_cannot_be_had_is_an_error(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    (tmp_path / "uvloop.py").write_text("raise ImportError('no such thing here')\n")
+    path = os.pathsep.join((str(TOP), str(tmp_path)))
+    variables = {"CUPRUM_TEST_LOOP": name, "PYTHONPATH": path}
+    done = run_pytest(tmp_path, "def test_it():\n    pass\n", **variables)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"CUPRUM_TEST_LOOP={name}: " in done.stderr
+    assert told in done.stderr

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cuprum._helper_pool import close_pool
 from tests.support.paths import TOP
+from tests.support.processes import child_pids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +41,23 @@ def kept_log_level() -> Iterator[None]:
     logger.setLevel(level)
 
 
-@pytest.mark.usefixtures("kept_log_level")
-@pytest.mark.parametrize("name", ["docs/users-guide.md", "README.md"])
+@pytest.fixture
+def strays_awaited() -> Iterator[None]:
+    """Reap what the examples leave behind on purpose; it ends by itself, and soon."""
+    children = child_pids()
+    yield
+    close_pool()
+    while strays := child_pids() - children:
+        for pid in strays:
+            os.waitpid(pid, 0)
+
+
+@pytest.mark.usefixtures("stream_backend", "kept_log_level", "strays_awaited")
+@pytest.mark.parametrize(
+    "name", ["docs/users-guide.md", "docs/gotchas.md", "README.md"]
+)
 def test_the_examples_of_a_document_run_from_top_to_bottom(
     name: str,
-    stream_backend: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
