@@ -6,7 +6,8 @@
 Sends bytes through one hop, with the helper and with the Python pump, and prints a
 Markdown table: how late the loop was for a timer that wants to be woken each
 millisecond, and how much processor time Python took for another run of the same,
-without that timer. The first row is the timer alone: that is the machine.
+without that timer. The first row is the timer alone: that is the machine, and
+epoll_wait(2), which counts in milliseconds and is up to one late by itself.
 
 Each run has an interpreter of its own, because a process chooses its stream backend
 once.

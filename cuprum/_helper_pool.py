@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,6 @@ class _WarmHelper(HelperProcess):
         with ExitStack() as theirs, ExitStack() as ours:
             self.sock, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.callback(self.sock.close)
-            self.sock.setblocking(True)  # whatever the default timeout is
             theirs.callback(far.close)
             # Where the caller has closed its standard streams, `far` may have a
             # number that in the helper is one of them.
@@ -74,15 +74,6 @@ class _WarmHelper(HelperProcess):
                 cwd="/",
             )
             ours.pop_all()
-
-    def has_left(self) -> bool:
-        """Tell whether its end of the socket is closed: it never sends anything."""
-        try:
-            return self.sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
 
     def close(self) -> None:
         """Close what connects us to it; if it still runs, it leaves."""
@@ -124,11 +115,11 @@ class _Pool:
     def give_back(self, helper: _WarmHelper) -> None:
         """Keep ``helper`` for the next user, rather than one that has idled longer.
 
-        Not if it has left; nor if nobody would notice when it does.
+        Not if nobody would notice when it leaves.
         """
         with self._lock:
             surplus = [helper]
-            if not self._is_shut and self._watch(helper) and not helper.has_left():
+            if not self._is_shut and self._watch(helper):
                 self._idle.append(helper)
                 surplus = self._idle[:-_MAX_IDLE]
                 del self._idle[:-_MAX_IDLE]
@@ -229,6 +220,9 @@ class _Janitor:
                 os.eventfd_write(self._bell.fileno(), 1)
                 self._is_ending = True
         self._thread.join()
+        # Before Python 3.13 that does not mean that the system has none any more.
+        while os.path.exists(f"/proc/self/task/{self._thread.native_id}"):
+            time.sleep(0.0001)
 
     def _run(self) -> None:
         # Signals are the other threads' business: some of them may wait for one.

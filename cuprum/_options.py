@@ -36,8 +36,9 @@ class Redirect:
     """A file that output goes to directly, with no Python in its way.
 
     Attributes:
-        target: a path, opened and created as the run starts; or an open file, used
-            from where its descriptor stands, and left open.
+        target: a path, opened and created as the run starts, from our own working
+            directory; or an open file, used from where its descriptor stands, and
+            left open.
         append: add to what a path has, instead of truncating it first.
     """
 
@@ -105,7 +106,8 @@ class RunOutputOptions(Generic[Captured]):
 
     def __post_init__(self) -> None:
         for name in ("stdout", "stderr"):
-            if getattr(self, name) and getattr(self, f"on_{name}_line"):
+            callback = getattr(self, f"on_{name}_line")
+            if getattr(self, name) is not None and callback is not None:
                 raise ValueError(f"{name} is redirected, on_{name}_line never called")
 
 
@@ -166,7 +168,8 @@ class StdinInput:
     Attributes:
         text: encoded as the execution context says.
         data: taken as it is.
-        path: a file, opened by us and read by the command itself.
+        path: a file, opened by us, from our own working directory, and read by the
+            command itself.
         file: an open file, read by the command from where its descriptor stands.
         chunks: an iterable of bytes, asynchronous or not; asked for more only when
             the command has taken what there was. If it raises, the run ends with
@@ -187,15 +190,18 @@ class StdinInput:
     def __post_init__(self) -> None:
         if self.text is not None and self.data is not None:
             raise ValueError("text and data cannot both be provided")
-        names = ("text", "data", "path", "file", "chunks")
-        given = [name for name in names if getattr(self, name) is not None]
+        given = self._given()
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} cannot be given together")
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was given, which is as good as no `StdinInput`."""
-        return self == StdinInput()
+        return not self._given()
+
+    def _given(self) -> list[str]:
+        names = ("text", "data", "path", "file", "chunks")
+        return [name for name in names if getattr(self, name) is not None]
 
     def resolve(self, ctx: ExecutionContext) -> bytes | None:
         """Return the bytes to feed, or None if ``text`` and ``data`` are None.

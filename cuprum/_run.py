@@ -65,6 +65,8 @@ async def run_stages(commands: Sequence[SafeCmd], plan: RunPlan) -> PipelineResu
                 async with deadline:
                     await run.supervise()
             return run.result()
+        except GeneratorExit:
+            raise  # there is nobody who could ask for the output
         except BaseException as error:
             partial = run.partial_output()
             if isinstance(error, TimeoutError) and deadline.expired():
@@ -213,18 +215,21 @@ class _Run:
         for hop in (*outcomes.hops, outcomes.failure):
             hop.add_done_callback(self._tell)
         with watch_progress(self._wiring.reports, self._plan) as progress:
-            if progress is not None:
-                progress.add_done_callback(self._tell)
-            linger: asyncio.TimerHandle | None = None
-            while not self._has_ended() and not outcomes.failure.done():
+            watching = [] if progress is None else [progress]
+            for task in watching:
+                task.add_done_callback(self._tell)
+            is_lingering = False
+            while True:
+                self._look_for_failure()
+                raise_first([*self._tasks, *watching])
+                if self._has_ended() or outcomes.failure.done():
+                    break
+                if not is_lingering and self._plan.linger is not None:
+                    is_lingering = self._linger(self._plan.linger)
                 await self._news.wait()
                 self._news.clear()
-                self._look_for_failure()
-                raise_first([*self._tasks, *([progress] if progress else [])])
-                if linger is None and self._plan.linger is not None:
-                    linger = self._wait_no_longer_than(self._plan.linger)
-            if linger is not None:
-                linger.cancel()
+            await settle(watching, within=0)
+            raise_first(watching)
         self._is_over = self._has_ended() and not self._teardown.has_begun
 
     def _follow(self, task: asyncio.Task[None] | None) -> None:
@@ -241,12 +246,21 @@ class _Run:
             task.done() for task in self._tasks
         )
 
-    def _wait_no_longer_than(self, linger: float) -> asyncio.TimerHandle | None:
-        """Once all stages have exited, others may hold their pipes for a while."""
-        if all(process.exited.done() for process in self._processes):
-            loop = asyncio.get_running_loop()
-            return loop.call_later(max(0.0, linger), self._give_up)
-        return None
+    def _linger(self, seconds: float) -> bool:
+        """Once all stages have exited, others may hold their pipes for a while.
+
+        Those that are just being ended have their grace first.
+
+        Returns:
+            Whether that while has begun.
+        """
+        if not all(process.exited.done() for process in self._processes):
+            return False
+        grace = self._plan.cancel_grace if self._teardown.has_begun else 0.0
+        delay = max(0.0, seconds) + max(0.0, grace)
+        timer = asyncio.get_running_loop().call_later(delay, self._give_up)
+        self._owner.callback(timer.cancel)
+        return True
 
     def _give_up(self) -> None:
         for child in self._children:
@@ -292,9 +306,9 @@ class _Run:
         if not self._has_ended() or self._teardown.has_begun:
             self._teardown.begin()
             await self._teardown.wait()
-            # The stages are gone, so pump and outputs end by themselves, unless
-            # somebody else holds a pipe open.
-            await settle(self._tasks, within=OUTPUT_GRACE)
+        # The stages are gone, so pump and outputs end by themselves, unless somebody
+        # else holds a pipe open.
+        await settle(self._tasks, within=OUTPUT_GRACE)
         await self._wiring.stop()
         self._is_over = True
 

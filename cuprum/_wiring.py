@@ -161,13 +161,14 @@ class Wiring:
     def _launch(self, backend: StreamBackend) -> Pump:
         if backend is StreamBackend.PYTHON:
             return self._python_pump()
+        is_watched = self._plan.on_progress is not None
         try:
             return HelperPump(
                 self._inner_ends(),
                 self._plan.pump,
                 self.outcomes,
                 self._owner,
-                progress=self._plan.on_progress and self._plan.progress_interval,
+                progress=self._plan.progress_interval if is_watched else None,
             )
         except PumpUnavailableError as error:
             return self._instead_of_helper(error)

@@ -94,7 +94,7 @@ def test_an_unknown_codec_does_not_hide_a_timeout() -> None:
     pipeline = command("yes") | cat()
     with pytest.raises(TimeoutExpired) as expired:
         pipeline.run_sync(timeout=0.1, context=ExecutionContext(encoding="no-such"))
-    assert (expired.value.output or "").startswith("y\n")
+    assert str(expired.value.output).startswith("y\n")
 
 
 def test_a_child_that_cannot_be_watched_is_ended(

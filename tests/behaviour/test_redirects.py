@@ -95,6 +95,20 @@ def test_a_path_is_truncated_or_appended_to(stages: int, tmp_path: Path) -> None
         assert file.read_text() == content
 
 
+def test_paths_are_taken_from_where_the_caller_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").write_text("here")
+    result = shell("cat; pwd >&2").run_sync(
+        output=RunOutputOptions(stdout=Redirect("out")),
+        stdin=StdinInput(path="in"),
+        context=ExecutionContext(cwd="/"),
+    )
+    assert result.stderr == "/\n"
+    assert (tmp_path / "out").read_text() == "here"
+
+
 def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import cuprum
-from cuprum import ExecutionContext, TimeoutExpired
+from cuprum import ExecutionContext, PipelineResult, TimeoutExpired
 from tests.support import endings
 from tests.support.endings import Ended, Stages
 from tests.support.paths import TOP
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 GRACE = 0.3
 PATIENT = ExecutionContext(cancel_grace=GRACE, linger=60)
+HASTY = ExecutionContext(cancel_grace=GRACE, linger=0.1)
 
 # It stays, with a child and a grandchild that hold no pipe; the latter is deaf.
 STAYS = """
@@ -115,6 +117,16 @@ def test_nothing_is_left_of_a_pipeline(ending: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("stream_backend")
 def test_fail_fast_sees_to_those_who_hold_no_output(tmp_path: Path) -> None:
     check(endings.by_fail_fast(stages_of(tmp_path, STAYS)), tmp_path)
+
+
+@pytest.mark.usefixtures("stream_backend")
+def test_fail_fast_is_no_lingering(tmp_path: Path) -> None:
+    stages = stages_of(tmp_path, LEAVES, STAYS, LEAVES)
+    ended = endings.by_fail_fast(replace(stages, context=HASTY))
+    assert isinstance(ended.outcome, PipelineResult)
+    assert ended.outcome.failure_index == 0
+    assert not any(stage.is_truncated for stage in ended.outcome.stages)
+    check(ended, tmp_path)
 
 
 def leave_one(directory: Path, before: str = "") -> SafeCmd:

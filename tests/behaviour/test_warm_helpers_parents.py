@@ -13,7 +13,7 @@ from tests.support.paths import TOP
 from tests.support.processes import is_alive, read_pid, wait_until
 
 COMMON = """
-import asyncio, atexit, logging, os, pathlib, signal, sys, threading, time
+import asyncio, atexit, logging, os, pathlib, signal, sys, threading, time, traceback
 from cuprum import TimeoutExpired
 from cuprum._helper_pool import close_pool
 from tests.support.processes import child_pids, helper_pids, is_alive, wait_until
@@ -123,12 +123,18 @@ async def main():
     if child == 0:
         try:
             assert not child_pids()
+            fds = [f"/proc/self/fd/{n}" for n in os.listdir("/proc/self/fd")]
+            links = [os.readlink(fd) for fd in fds if os.path.exists(fd)]
+            assert len([x for x in links if x.startswith("socket:")]) == 2  # the loop's
             thread = threading.Thread(target=run)  # a loop runs in this one
             thread.start()
             thread.join()
-            assert len(helper_pids()) == warm
+            # What it has started is listed as another thread's once it is gone.
+            wait_until(lambda: len(helper_pids()) == warm, what="its helper, if warm")
             close_pool()
             os._exit(0)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
@@ -160,9 +166,10 @@ for thread in threads:
 while any(thread.is_alive() for thread in threads):
     child = os.fork()
     if child == 0:
+        run()
+        close_pool()
         os._exit(0)
-    os.waitpid(child, 0)
-    time.sleep(.005)
+    assert os.waitpid(child, 0)[1] == 0
 assert len(done) == 45
 assert len(helper_pids()) <= 2
 """)
@@ -297,12 +304,23 @@ def test_standard_streams_may_be_closed(tmp_path: Path) -> None:
     # Their numbers are given to the next who wants some.
     run(
         """
+from cuprum import _helper_pool
+start = _helper_pool._WarmHelper.__init__
+started = []
+
+def note_and_start(self, path):
+    started.append(path)
+    start(self, path)
+
+_helper_pool._WarmHelper.__init__ = note_and_start
+
 async def main():
     for number in range(3):
         os.close(number)
     for _ in range(3):
         result = await (command("printf", "hi") | cat()).run(timeout=20)
         assert (result.ok, result.stdout) == (True, "hi")
+    assert len(started) == 1  # at the first attempt
     pathlib.Path(sys.argv[1]).write_text(f"{the_helper()}")
 
 sys.stdin = sys.stdout = sys.stderr = None
