@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Child", "Outlet", "spawn"]
 
+_MAX_LINE = 400
+"""Characters of a command line that a note repeats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -132,5 +135,8 @@ def spawn(
             cwd=plan.cwd,
         )
     except OSError as error:
-        error.add_note(f"stage {stage} could not be started: {shlex.join(argv)}")
+        line = shlex.join(argv)
+        if len(line) > _MAX_LINE:  # E2BIG comes with megabytes
+            line = f"{line[:_MAX_LINE]}..."
+        error.add_note(f"stage {stage} could not be started: {line}")
         raise

@@ -71,6 +71,8 @@ UNFIT = {
 def notes(stage: int, failing: SafeCmd) -> list[str]:
     """Return what is to be added to the system's error."""
     line = shlex.join(failing.argv_with_program)
+    if len(line) > 400:
+        line = f"{line[:400]}..."
     return [f"stage {stage} could not be started: {line}"]
 
 
