@@ -8,7 +8,8 @@ turn, round after round, each in an interpreter of its own, so that what else th
 machine does falls on all of them alike; the ratio of each round is what counts.
 
 One way is an experiment: the helper splices the output into a file in memory, which
-Python then maps. It would be worth having only where it is the faster one.
+Python then maps. It would be worth having only where it is the faster one. (What
+the helper takes of the processor is not in the last column.)
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ _open: set[Descriptor] = set()
 
 def _close_in_child() -> None:
     for descriptor in list(_open):
-        descriptor.close()
+        descriptor.close_in_child()
 
 
 if sys.platform != "win32":
@@ -63,12 +63,17 @@ if sys.platform != "win32":
 
 
 class Descriptor:
-    """A file descriptor and the only object that may close it."""
+    """A file descriptor and the only object that may close it.
 
-    __slots__ = ("_fd",)
+    An event loop watches it through this object as well, so that it does not go on
+    when the number is closed, and soon somebody else's. Some loops abort at that.
+    """
+
+    __slots__ = ("_fd", "_loop")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._loop: asyncio.AbstractEventLoop | None = None
         _open.add(self)
 
     def fileno(self) -> int:
@@ -82,7 +87,35 @@ class Descriptor:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             _open.discard(self)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(fd)
+                self._loop.remove_writer(fd)
             os.close(fd)
+
+    def close_in_child(self) -> None:
+        """Close it after a fork, and no more: the parent goes on with all the rest."""
+        self._loop = None
+        Descriptor.close(self)
+
+    def add_reader(self, callback: Callable[..., object], *args: object) -> None:
+        """Call back, on the running loop, whenever a read would not block."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self.fileno(), callback, *args)
+
+    def remove_reader(self) -> None:
+        """Have that stopped, unless it is closed and has stopped by that."""
+        if self._fd >= 0 and self._loop is not None:
+            self._loop.remove_reader(self._fd)
+
+    def add_writer(self, callback: Callable[..., object], *args: object) -> None:
+        """Call back, on the running loop, whenever a write would not block."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_writer(self.fileno(), callback, *args)
+
+    def remove_writer(self) -> None:
+        """See `remove_reader`."""
+        if self._fd >= 0 and self._loop is not None:
+            self._loop.remove_writer(self._fd)
 
 
 class Pipe(NamedTuple):
@@ -120,40 +153,42 @@ def above_stdio(descriptor: Descriptor, owner: ExitStack) -> Descriptor:
     return moved
 
 
-def duplicate(fd: int, owner: ExitStack) -> Descriptor:
+def duplicate(
+    fd: int, owner: ExitStack, kind: type[Descriptor] = Descriptor
+) -> Descriptor:
     """Duplicate ``fd``, close-on-exec, to a number above the standard streams.
 
     Raises:
         OSError: ``EBADF``, ``fd`` is not open.
     """
-    copy = Descriptor(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE))
+    copy = kind(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE))
     owner.callback(copy.close)
     return copy
 
 
-async def readable(fd: int, ready: asyncio.Future[None] | None = None) -> None:
-    """Wait until a read of ``fd`` would not block, or somebody resolves ``ready``."""
-    loop = asyncio.get_running_loop()
-    ready = ready or loop.create_future()
-    loop.add_reader(fd, wake, ready)
+async def readable(
+    source: Descriptor, ready: asyncio.Future[None] | None = None
+) -> None:
+    """Wait until a read would not block, or somebody resolves ``ready``."""
+    ready = ready or asyncio.get_running_loop().create_future()
+    source.add_reader(wake, ready)
     try:
         await ready
     finally:
-        loop.remove_reader(fd)
+        source.remove_reader()
 
 
-async def writable(fd: int, ready: asyncio.Future[None] | None = None) -> None:
-    """Wait until a write to ``fd`` would not block, or its reader has gone.
+async def writable(sink: Descriptor, ready: asyncio.Future[None] | None = None) -> None:
+    """Wait until a write would not block, or the reader has gone.
 
     Or until somebody resolves ``ready``.
     """
-    loop = asyncio.get_running_loop()
-    ready = ready or loop.create_future()
-    loop.add_writer(fd, wake, ready)
+    ready = ready or asyncio.get_running_loop().create_future()
+    sink.add_writer(wake, ready)
     try:
         await ready
     finally:
-        loop.remove_writer(fd)
+        sink.remove_writer()
 
 
 def wake(waiter: asyncio.Future[None]) -> None:
@@ -163,8 +198,10 @@ def wake(waiter: asyncio.Future[None]) -> None:
 
 
 @contextmanager
-def reader_watch(fd: int, on_gone: Callable[[], None]) -> Generator[None, None, None]:
-    """Call back, once at most, when nobody reads the pipe behind ``fd`` any more.
+def reader_watch(
+    sink: Descriptor, on_gone: Callable[[], None]
+) -> Generator[None, None, None]:
+    """Call back, once at most, when nobody reads the pipe behind ``sink`` any more.
 
     epoll(7) and poll(2) report an error condition on a pipe's write end as soon as
     nobody can read it, and a write end is never readable otherwise. (On systems other
@@ -173,23 +210,22 @@ def reader_watch(fd: int, on_gone: Callable[[], None]) -> Generator[None, None, 
     if sys.platform != "linux":
         yield
         return
-    loop = asyncio.get_running_loop()
 
     def notice() -> None:
-        loop.remove_reader(fd)
+        sink.remove_reader()
         on_gone()
 
-    loop.add_reader(fd, notice)
+    sink.add_reader(notice)
     try:
         yield
     finally:
-        loop.remove_reader(fd)
+        sink.remove_reader()
 
 
-async def read_chunk(fd: int, size: int = CHUNK_SIZE) -> bytes:
+async def read_chunk(source: Descriptor, size: int = CHUNK_SIZE) -> bytes:
     """Read up to ``size`` bytes of a non-blocking descriptor; empty at its end."""
     while True:
         try:
-            return os.read(fd, size)
+            return os.read(source.fileno(), size)
         except BlockingIOError:
-            await readable(fd)
+            await readable(source)

@@ -113,7 +113,7 @@ async def _feed_as_it_comes(sink: Descriptor, chunks: AsyncIterator[bytes]) -> N
     it_reads = asyncio.timeout(None)  # runs out when somebody says so
     try:
         async with it_reads:
-            with reader_watch(sink.fileno(), lambda: it_reads.reschedule(0)):
+            with reader_watch(sink, lambda: it_reads.reschedule(0)):
                 async for chunk in chunks:
                     await _put(sink, chunk)
     except TimeoutError:

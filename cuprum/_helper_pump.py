@@ -64,14 +64,9 @@ class HelperPump:
         self._owner = owner
         self._progress = progress
         self._outcomes = outcomes
-        self._taps = {
-            index: (hop.tap, os.get_blocking(hop.tap.fileno()))
-            for index, hop in enumerate(hops)
-            if hop.tap is not None
-        }
+        self._taps = {i: hop.tap for i, hop in enumerate(hops) if hop.tap is not None}
         self._log = self._new_log()
         self._nonsense: str | None = None
-        owner.callback(self._restore_taps)
         self._job = self._submit()
 
     @property
@@ -124,12 +119,6 @@ class HelperPump:
     def _new_log(self) -> StatusLog:
         return StatusLog(len(self._hops), list(self._taps))
 
-    def _restore_taps(self) -> None:
-        """Put back O_NONBLOCK, which a helper that was killed leaves as it was set."""
-        for tap, was_blocking in self._taps.values():
-            with suppress(ValueError):  # closed: the helper has done so
-                os.set_blocking(tap.fileno(), was_blocking)
-
     def _submit(self, *, fresh: bool = False) -> Job:
         try:
             return self._hand_over(fresh=fresh)
@@ -145,8 +134,7 @@ class HelperPump:
             progress=self._progress and max(self._progress / 4, _MIN_PROGRESS),
         )
         ends = [end for hop in self._hops for end in (hop.source, hop.sink)]
-        taps = [tap for tap, _ in self._taps.values()]
-        numbers = [end.fileno() for end in (*ends, *taps)]
+        numbers = [end.fileno() for end in (*ends, *self._taps.values())]
         if not is_enabled() or len(numbers) >= MAX_DESCRIPTORS:
             job: Job = OwnHelper(path, options, numbers, self._owner)
         else:
@@ -190,7 +178,7 @@ class HelperPump:
     async def _read_until(self, is_enough: Callable[[], bool]) -> None:
         """Read records; the end of file and what is not a record end it as well."""
         while self._nonsense is None and not is_enough():
-            data = await read_chunk(self._job.status.fileno())
+            data = await read_chunk(self._job.status)
             if not data:
                 return
             self._feed(data)
@@ -210,7 +198,7 @@ class HelperPump:
         for hop, tap in self._log.taps.items():
             if hop not in self._outcomes.taps:
                 self._outcomes.record_tap(tap)
-                self._taps[hop][0].close()
+                self._taps[hop].close()
         for hop, outcome in self._log.outcomes.items():
             if not self._outcomes.hops[hop].done():
                 self._outcomes.record(hop, outcome)

@@ -13,7 +13,7 @@ import sys
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from cuprum._descriptors import CHUNK_SIZE, CHUNKS_PER_TURN, wake
+from cuprum._descriptors import CHUNK_SIZE, CHUNKS_PER_TURN, readable, wake
 from cuprum._lines import LineSplitter
 from cuprum._pipe_size import AUTO_PIPE_AFTER, AUTO_PIPE_SIZE, grow_pipe
 
@@ -156,14 +156,10 @@ class Output:
 
     async def _readable(self) -> None:
         """Wait until there is something to read, or nothing any more."""
-        loop = asyncio.get_running_loop()
-        fd = self._source.fileno()
-        self._waiter = loop.create_future()
-        loop.add_reader(fd, wake, self._waiter)
+        self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await readable(self._source, self._waiter)
         finally:
-            loop.remove_reader(fd)
             self._waiter = None
 
     def _pass_on(self, chunk: memoryview, *, final: bool = False) -> None:

@@ -25,7 +25,7 @@ from cuprum._results import (
     attach_output,
     is_sigpipe,
 )
-from cuprum._tasks import finish, raise_first, settle
+from cuprum._tasks import abandon, finish, raise_first, settle
 from cuprum._teardown import Teardown
 from cuprum._wiring import Wiring
 
@@ -115,6 +115,7 @@ class _Run:
         self._tasks: list[asyncio.Task[None]] = []
         self._feeding: asyncio.Task[None] | None = None
         self._failure_index: int | None = None
+        self._failing: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._is_over = False
         self._wiring = Wiring(self._last, plan, backend, owner)
@@ -230,12 +231,13 @@ class _Run:
                 self._news.clear()
             await settle(watching, within=0)
             raise_first(watching)
-        self._is_over = self._has_ended() and not self._teardown.has_begun
+        self._is_over = self._has_ended()
 
     def _follow(self, task: asyncio.Task[None] | None) -> None:
         """Wait for ``task`` as well, whose failure ends the run."""
         if task is not None:
             self._tasks.append(task)
+            self._owner.callback(abandon, task)
             task.add_done_callback(self._tell)
 
     def _tell(self, _: asyncio.Future[Any]) -> None:
@@ -249,16 +251,14 @@ class _Run:
     def _linger(self, seconds: float) -> bool:
         """Once all stages have exited, others may hold their pipes for a while.
 
-        Those that are just being ended have their grace first.
-
         Returns:
-            Whether that while has begun.
+            Whether that while has begun; not before those who have to be ended are.
         """
-        if not all(process.exited.done() for process in self._processes):
+        has_exited = all(process.exited.done() for process in self._processes)
+        if not has_exited or (self._failing is not None and not self._failing.done()):
             return False
-        grace = self._plan.cancel_grace if self._teardown.has_begun else 0.0
-        delay = max(0.0, seconds) + max(0.0, grace)
-        timer = asyncio.get_running_loop().call_later(delay, self._give_up)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(max(0.0, seconds), self._give_up)
         self._owner.callback(timer.cancel)
         return True
 
@@ -287,6 +287,8 @@ class _Run:
                 self._failure_index = stage
                 if stage != self._last:
                     self._teardown.begin()
+                    self._failing = asyncio.create_task(self._teardown.wait())
+                    self._follow(self._failing)
                 return
 
     def _has_failed(self, stage: int) -> bool:
@@ -303,7 +305,7 @@ class _Run:
 
     async def _stop(self) -> None:
         """End whatever of the run has not ended."""
-        if not self._has_ended() or self._teardown.has_begun:
+        if not self._has_ended():
             self._teardown.begin()
             await self._teardown.wait()
         # The stages are gone, so pump and outputs end by themselves, unless somebody

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import itertools
 import os
+import select
 import stat
 from contextlib import ExitStack
 from time import monotonic
@@ -25,13 +26,16 @@ from cuprum._descriptors import (
 )
 from cuprum._hops import HopEnds, HopOutcome, HopOutcomes, Side
 from cuprum._pipe_size import AUTO_PIPE_AFTER, AUTO_PIPE_SIZE, grow_pipe
-from cuprum._tasks import settle
+from cuprum._tasks import abandon, settle
 from cuprum.pump import HopReport, PumpOptions, TapReport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["PythonPump", "write_all"]
+
+_TERMINAL_ROOM = 32
+"""Bytes that a terminal has room for if it has any; see ``sink.c`` of the helper."""
 
 
 async def write_all(sink: Descriptor, data: bytes) -> None:
@@ -45,7 +49,7 @@ async def write_all(sink: Descriptor, data: bytes) -> None:
         try:
             rest = rest[os.write(sink.fileno(), rest) :]
         except BlockingIOError:
-            await writable(sink.fileno())
+            await writable(sink)
 
 
 class PythonPump:
@@ -88,6 +92,11 @@ class PythonPump:
     async def stop(self) -> None:
         """End every hop that is still open."""
         await settle(self._tasks, within=0)
+
+    def abandon(self) -> None:
+        """Have every hop end that is still open, without waiting for it."""
+        for task in self._tasks:
+            abandon(task)
 
     def report(self, hop: int) -> HopReport:
         """Return what the hop has moved so far."""
@@ -135,7 +144,7 @@ class _Hop:
             buffer = memoryview(bytearray(self._options.buffer_size))
             try:
                 try:
-                    with reader_watch(self._sink.fileno(), self._on_reader_gone):
+                    with reader_watch(self._sink, self._on_reader_gone):
                         await self._forward(buffer)
                 finally:
                     if self._tap is not None:
@@ -209,7 +218,7 @@ class _Hop:
             try:
                 size = os.write(self._sink.fileno(), data)
             except BlockingIOError:
-                await self._room(self._sink.fileno())
+                await self._room(self._sink)
             except OSError as error:
                 self._discarded += len(data)
                 if not isinstance(error, BrokenPipeError | ConnectionResetError):
@@ -256,18 +265,18 @@ class _Hop:
     async def _input(self) -> None:
         """Wait for input, or for the news that there is no reader for it."""
         self._waiter = asyncio.get_running_loop().create_future()
-        await readable(self._source.fileno(), self._waiter)
+        await readable(self._source, self._waiter)
 
     def _on_reader_gone(self) -> None:
         self._reader_gone = True
         if self._waiter is not None:
             wake(self._waiter)
 
-    async def _room(self, fd: int) -> bool:
+    async def _room(self, sink: Descriptor) -> bool:
         """Wait for room to write; False if there is no reader any more."""
         self._wait("output")
         self._waiter = asyncio.get_running_loop().create_future()
-        await writable(fd, self._waiter)
+        await writable(sink, self._waiter)
         self._go_on()
         return not self._reader_gone
 
@@ -300,10 +309,13 @@ class _Tap:
         # A file never has to be waited for; with pipes and sockets we must be able to.
         mode = os.fstat(sink.fileno()).st_mode
         self._may_be_full = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-        self._was_blocking = os.get_blocking(sink.fileno())
+        self._terminal: select.poll | None = None
+        if os.isatty(sink.fileno()):
+            self._terminal = select.poll()
+            self._terminal.register(sink.fileno(), select.POLLOUT)
 
     async def write(
-        self, data: memoryview, room: Callable[[int], Awaitable[bool]]
+        self, data: memoryview, room: Callable[[Descriptor], Awaitable[bool]]
     ) -> None:
         """Write all of ``data``, unless the tap fails or nobody reads the hop.
 
@@ -317,9 +329,9 @@ class _Tap:
         try:
             while data:
                 try:
-                    size = os.write(fd, data)
+                    size = self._put(fd, data)
                 except BlockingIOError:
-                    if not await room(fd):
+                    if not await room(self._sink):
                         return
                 else:
                     self._written += size
@@ -327,13 +339,19 @@ class _Tap:
         except OSError as error:
             self.end(error.errno or errno.EIO)
 
+    def _put(self, fd: int, data: memoryview) -> int:
+        """Write what there is room for; BlockingIOError if that is nothing."""
+        if self._terminal is not None:  # whose flags are its shell's as well
+            if not self._terminal.poll(0):
+                raise BlockingIOError
+            data = data[:_TERMINAL_ROOM]
+        return os.write(fd, data)
+
     def end(self, number: int = 0) -> None:
         """Close the copy and report it, unless that has happened."""
         if not self._is_open:
             return
         self._is_open = False
-        if self._may_be_full:
-            os.set_blocking(self._sink.fileno(), self._was_blocking)
         try:
             self._sink.close()
         except OSError as error:

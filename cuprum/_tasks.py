@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
-__all__ = ["finish", "raise_first", "run_to_end", "settle"]
+__all__ = ["abandon", "finish", "raise_first", "run_to_end", "settle"]
 
 T = TypeVar("T")
 
@@ -71,6 +71,12 @@ async def settle(tasks: Collection[asyncio.Task[None]], *, within: float) -> Non
     for task in tasks:
         if not task.cancelled():
             task.exception()  # looked at: no complaint when it is dropped
+
+
+def abandon(task: asyncio.Task[None]) -> None:
+    """Cancel ``task`` without waiting; nothing, if it has ended or its loop has."""
+    if not task.get_loop().is_closed():
+        task.cancel()
 
 
 def raise_first(tasks: Collection[asyncio.Task[None]]) -> None:

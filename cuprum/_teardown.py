@@ -49,11 +49,6 @@ class Teardown:
         self._tree = Tree(owner)
         self._killing: asyncio.TimerHandle | None = None
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything was told to end."""
-        return self._killing is not None
-
     def begin(self) -> None:
         """Send SIGTERM to all that runs, and see to it that SIGKILL follows.
 

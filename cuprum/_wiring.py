@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cuprum._backend import StreamBackend, helper_is_required
 from cuprum._descriptors import Pipe, make_pipe
-from cuprum._files import open_output
+from cuprum._files import BorrowedFile, open_output
 from cuprum._helper_pump import HelperPump
 from cuprum._hops import HopEnds, HopOutcomes
 from cuprum._streams import PythonPump
@@ -180,7 +180,9 @@ class Wiring:
         return self._python_pump()
 
     def _python_pump(self) -> Pump:
-        return PythonPump(self._inner_ends(), self._plan.pump, self.outcomes)
+        pump = PythonPump(self._inner_ends(), self._plan.pump, self.outcomes)
+        self._owner.callback(pump.abandon)
+        return pump
 
     def _inner_ends(self) -> list[HopEnds]:
         return [
@@ -192,7 +194,9 @@ class Wiring:
         self._check_taps()  # before a path is truncated in vain
         opened: dict[int, Descriptor] = {}
         for tap in self._plan.taps:
-            opened[tap.hop] = open_output(tap.target, self._owner, append=tap.append)
+            opened[tap.hop] = open_output(
+                tap.target, self._owner, append=tap.append, kind=BorrowedFile
+            )
         return opened
 
     def _check_taps(self) -> None:

@@ -105,6 +105,28 @@ def test_no_task_and_no_timer(expected: type[BaseException] | None, run: Run) ->
     reap_orphans()  # what was left behind is ended, but not ours to wait for
 
 
+@pytest.mark.parametrize("pause", [0, 0.1], ids=["at once", "later"])
+def test_a_coroutine_that_is_closed_leaves_a_loop_that_works(pause: float) -> None:
+    async def main() -> None:
+        for runnable in (sleep(60), sleep(60) | cat()):
+            work = runnable.run(
+                context=PATIENT,
+                output=RunOutputOptions(on_stdout_line=Callback()),
+                stdin=StdinInput(data=b"more than a pipe holds" * 10_000),
+            )
+            work.send(None)
+            await asyncio.sleep(pause)
+            work.close()
+            # The numbers of its descriptors are taken again by these.
+            pipeline = command("printf", "hi") | cat()
+            others = (pipeline.run(timeout=10) for _ in range(5))
+            results = await asyncio.gather(*others)
+            assert [result.stdout for result in results] == ["hi"] * 5
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main())
+
+
 def too_late(_: object) -> None:
     """Hold the event loop up until the run has timed out, then fail."""
     time.sleep(0.4)
@@ -114,7 +136,8 @@ def too_late(_: object) -> None:
 # That nothing complains of an exception that was never retrieved, the guard sees.
 def test_no_complaint_of_lines_that_fail_with_a_timeout() -> None:
     with pytest.raises(TimeoutExpired):
-        shell("echo").run_sync(
+        # It exits meanwhile, so that nothing of it is left to be ended.
+        shell("echo; sleep .1").run_sync(
             output=RunOutputOptions(on_stdout_line=too_late), timeout=0.2
         )
 

@@ -250,11 +250,13 @@ def test_there_is_none_in_an_exception_from_elsewhere() -> None:
 INTERRUPTED = """
 import asyncio, sys
 import cuprum
-from tests.support.stages import cat, shell
+from tests.support.stages import shell
 kind, way, path = sys.argv[1:]
-run = shell('echo out; echo err >&2; trap "" INT; echo $$ >"$1"; exec sleep 60', path)
-if kind == "pipeline":
-    run = run | cat()
+last = 'echo err >&2; echo $$ >"$1"; exec sleep 60'
+if kind == "command":
+    run = shell("echo out; " + last, path)
+else:
+    run = shell("echo out; exec sleep 60") | shell("head -n 1; " + last, path)
 try:
     run.run_sync() if way == "run_sync" else asyncio.run(run.run())
 except KeyboardInterrupt as error:

@@ -7,8 +7,12 @@ import contextlib
 import errno
 import hashlib
 import os
+import pty
 import signal
 import socket
+import threading
+import time
+import tty
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +23,7 @@ from cuprum import (
     Tap,
     TapError,
     TapReport,
+    TimeoutExpired,
     partial_output,
 )
 from tests.support.bare_pipes import Collector, payload
@@ -190,6 +195,45 @@ def test_a_pipe_or_socket_gets_it_all_and_is_left_as_it_was(
     assert collector.result() == DATA + b"still open"
 
 
+def raw_terminal() -> tuple[int, int]:
+    """Return the ends of a pseudo-terminal that changes nothing."""
+    reader, terminal = pty.openpty()
+    tty.setraw(terminal)
+    return reader, terminal
+
+
+def test_a_terminal_gets_it_all_and_is_left_as_it_was(source: SafeCmd) -> None:
+    reader, terminal = raw_terminal()
+    received = bytearray()
+
+    def read() -> None:
+        while len(received) < len(DATA):
+            received.extend(os.read(reader, 65536))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    taps = [Tap(0, terminal)]
+    result = (source | cat()).run_sync(output=BYTES, taps=taps, timeout=20)
+    assert result.taps == (TapReport(0, len(DATA)),)
+    assert os.get_blocking(terminal)
+    thread.join(5)
+    assert received == DATA
+    os.close(terminal)
+    os.close(reader)
+
+
+def test_a_terminal_that_stands_still_does_not_hold_up_the_loop(
+    source: SafeCmd,
+) -> None:
+    reader, terminal = raw_terminal()
+    began = time.monotonic()
+    with pytest.raises(TimeoutExpired):
+        (source | cat()).run_sync(taps=[Tap(0, terminal)], timeout=0.3)
+    assert time.monotonic() - began < 5
+    os.close(terminal)
+    os.close(reader)
+
+
 def test_a_slow_reader_of_the_copy_holds_up_the_stages_and_loses_nothing(
     tmp_path: Path,
 ) -> None:
@@ -278,6 +322,41 @@ def test_a_pipe_is_left_as_it_was_when_the_run_is_cut_short(
     assert os.get_blocking(writer)
     os.close(reader)
     os.close(writer)
+
+
+def test_a_pipe_that_two_runs_share_is_left_as_the_first_found_it(
+    tmp_path: Path,
+) -> None:
+    reader, writer = os.pipe()
+    received = bytearray()
+
+    async def run(name: str) -> None:
+        script = 'echo "$1"; until [ -e "$2" ]; do sleep .01; done; echo "$1"'
+        first = shell(script, name, str(tmp_path / name))
+        result = await (first | cat()).run(taps=[Tap(0, writer)], timeout=10)
+        assert result.taps == (TapReport(0, 4),)
+
+    def has_come(name: bytes) -> bool:
+        received.extend(os.read(reader, 100))
+        return name in received
+
+    async def main() -> None:
+        one = asyncio.create_task(run("1"))
+        await asyncio.to_thread(wait_until, lambda: has_come(b"1"), what="one writes")
+        assert not os.get_blocking(writer)
+        two = asyncio.create_task(run("2"))
+        await asyncio.to_thread(wait_until, lambda: has_come(b"2"), what="two writes")
+        (tmp_path / "1").touch()
+        await one
+        (tmp_path / "2").touch()
+        await two
+
+    asyncio.run(main())
+    assert os.get_blocking(writer)
+    os.close(writer)
+    received.extend(os.read(reader, 100))
+    os.close(reader)
+    assert sorted(received.split()) == [b"1", b"1", b"2", b"2"]
 
 
 # --- Taps that fail ------------------------------------------------------------------

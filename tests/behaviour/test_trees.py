@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 GRACE = 0.3
 PATIENT = ExecutionContext(cancel_grace=GRACE, linger=60)
-HASTY = ExecutionContext(cancel_grace=GRACE, linger=0.1)
 
 # It stays, with a child and a grandchild that hold no pipe; the latter is deaf.
 STAYS = """
@@ -87,10 +86,10 @@ def check_that_all_have_gone(directory: Path) -> None:
     reap_orphans()
 
 
-def check(ended: Ended, directory: Path) -> None:
+def check(ended: Ended, directory: Path, grace: float = GRACE) -> None:
     """See that the deaf had their grace, and nothing remains of the others."""
     check_that_all_have_gone(directory)
-    assert GRACE <= ended.took < GRACE + 2
+    assert grace <= ended.took < grace + 2
     if isinstance(ended.outcome, BaseException):
         told = cuprum.partial_output(ended.outcome)
         assert told is not None
@@ -120,13 +119,14 @@ def test_fail_fast_sees_to_those_who_hold_no_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stream_backend")
-def test_fail_fast_is_no_lingering(tmp_path: Path) -> None:
-    stages = stages_of(tmp_path, LEAVES, STAYS, LEAVES)
-    ended = endings.by_fail_fast(replace(stages, context=HASTY))
+def test_those_whom_fail_fast_ends_do_not_linger(tmp_path: Path) -> None:
+    context = ExecutionContext(cancel_grace=1.2, linger=1)
+    stages = replace(stages_of(tmp_path, LEAVES, STAYS, LEAVES), context=context)
+    ended = endings.by_fail_fast(stages)
     assert isinstance(ended.outcome, PipelineResult)
     assert ended.outcome.failure_index == 0
     assert not any(stage.is_truncated for stage in ended.outcome.stages)
-    check(ended, tmp_path)
+    check(ended, tmp_path, grace=1.2)
 
 
 def leave_one(directory: Path, before: str = "") -> SafeCmd:

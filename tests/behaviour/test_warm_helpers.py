@@ -503,7 +503,7 @@ def test_a_helper_that_starts_after_all_is_not_replaced(
     async def end_late(self: pool.WarmJob) -> int:
         with suppress(ProcessLookupError):  # it comes here twice
             os.kill(self.pid, signal.SIGCONT)
-        await readable(self.status.fileno())
+        await readable(self.status)
         return await end(self)
 
     backend.setattr(pool.WarmJob, "end", end_late)
