@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from cuprum._descriptors import CHUNK_SIZE, Descriptor, make_pipe
-from cuprum._process import Process
+from cuprum._process import Process, unreaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +111,7 @@ class HelperProcess:
         self._complaints: Descriptor = complaints.reader
         self._watched: Process | None = None
         _running.add(self)
+        unreaped.add(self.popen)
 
     def kill(self) -> None:
         """Send SIGKILL unless it has been reaped."""
@@ -144,6 +145,7 @@ class HelperProcess:
         self.kill()
         self.close()
         self.popen.wait()
+        unreaped.discard(self.popen)
 
     def close(self) -> None:
         """Close what connects us to it."""

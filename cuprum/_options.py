@@ -64,6 +64,7 @@ class RunOutputOptions(Generic[Captured]):
         on_stderr_line: likewise for standard error; of a pipeline, all stages'.
 
     Raises:
+        TypeError: output is to go to something that is no `Redirect`.
         ValueError: output was redirected, so that a callback would never be called.
     """
 
@@ -106,8 +107,12 @@ class RunOutputOptions(Generic[Captured]):
 
     def __post_init__(self) -> None:
         for name in ("stdout", "stderr"):
-            callback = getattr(self, f"on_{name}_line")
-            if getattr(self, name) is not None and callback is not None:
+            target: object = getattr(self, name)
+            is_merged = name == "stderr" and target == "stdout"
+            # Anything else must not be taken for nothing: output would be lost.
+            if not (target is None or is_merged or isinstance(target, Redirect)):
+                raise TypeError(f"{name} takes a Redirect, not {target!r}")
+            if target is not None and getattr(self, f"on_{name}_line") is not None:
                 raise ValueError(f"{name} is redirected, on_{name}_line never called")
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,12 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import ExitStack
 
-__all__ = ["LOST_STATUS", "Process"]
+__all__ = ["LOST_STATUS", "Process", "unreaped"]
 
 _logger = logging.getLogger(__name__)
 
 LOST_STATUS = 255
 """Reported where somebody else reaped our child; never mistaken for success."""
+
+unreaped: set[subprocess.Popen[bytes]] = set()
+"""Kept until they are reaped. A run that has lost its event loop is garbage, whose
+parts are collected in any order, and `subprocess.Popen` complains if it comes first."""
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=unreaped.clear)
 
 
 class Process:
@@ -44,6 +52,7 @@ class Process:
 
     def __init__(self, popen: subprocess.Popen[bytes], owner: ExitStack) -> None:
         owner.callback(self._close)
+        unreaped.add(popen)
         self._popen = popen
         self._loop = asyncio.get_running_loop()
         self._pidfd: int | None = None
@@ -135,6 +144,7 @@ class Process:
 
     def _settle(self) -> None:
         self.returncode = self._popen.returncode
+        unreaped.discard(self._popen)
         self._unwatch()
         if not self._loop.is_closed():
             self.exited.set_result(None)
@@ -150,7 +160,8 @@ class Process:
             return
         self.kill()
         if not self.is_ours:
-            self._unwatch()  # `subprocess` reaps it before it starts another
+            unreaped.discard(self._popen)  # for `subprocess` to reap, some time
+            self._unwatch()
         elif self._thread is not None:
             self._thread.join()
             self._settle()

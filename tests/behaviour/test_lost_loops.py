@@ -147,7 +147,7 @@ def test_a_loop_that_goes(kind: str, left: Path, code: str, status: int) -> None
     assert process.returncode == status, complaints
     # asyncio has a right to complain of tasks that it could not end.
     assert "never awaited" not in complaints
-    assert "Exception ignored" not in complaints
+    assert "Exception ignored in: <coroutine" not in complaints
 
 
 def test_a_user_who_interrupts_twice_has_no_patience(kind: str, left: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +27,6 @@ from tests.support.stages import cat, command, python, shell, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 TALK = shell("echo out; echo err >&2")
 
@@ -374,3 +374,12 @@ def test_a_target_that_cannot_be_is_an_error_before_anything_starts(
         with pytest.raises(error):
             runnable.run_sync(output=output)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("target", ["out", Path("out"), "stdot", 1, False])
+def test_what_is_no_redirect_is_refused_and_no_output_lost(
+    stream: str, target: object
+) -> None:
+    with pytest.raises(TypeError, match=rf"^{stream} takes a Redirect, not "):
+        RunOutputOptions(**{stream: target})  # type: ignore[arg-type]
