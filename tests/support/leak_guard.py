@@ -13,6 +13,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -29,8 +30,13 @@ THREAD_PATIENCE = 1.0  # seconds: a thread that has done its work may still be e
 
 
 def pytest_configure() -> None:
-    """Adopt orphans before the first test can make one."""
+    """Adopt orphans before the first test can make one; heed interrupts.
+
+    A shell's background job ignores SIGINT, and so would all that tests start.
+    """
     adopt_orphans()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def open_descriptors() -> dict[int, str]:
