@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <errno.h>
@@ -150,6 +151,14 @@ fds_ready(int fd, short events)
 	struct pollfd one = { .fd = fd, .events = events };
 
 	return poll(&one, 1, 0);
+}
+
+size_t
+fds_unread(int fd)
+{
+	int n;
+
+	return ioctl(fd, FIONREAD, &n) == -1 || n < 0 ? 0 : (size_t)n;
 }
 
 bool

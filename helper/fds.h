@@ -52,6 +52,9 @@ int fds_duplicate(int fd);
  */
 int fds_ready(int fd, short events);
 
+/* How many bytes can be read from fd just now; 0 if that cannot be told. */
+size_t fds_unread(int fd);
+
 /* Whether O_NONBLOCK is set; false if that cannot be told. */
 bool fds_nonblock(int fd);
 

@@ -210,6 +210,7 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
 			.out = begin(&was.out),
 			.tap = begin(&was.tap),
 			.limit = opts->buffer_size,
+			.end = UINT64_MAX,
 		},
 		.started = now,
 	};
@@ -222,44 +223,6 @@ hop_start(struct hop *h, int index, const struct options *opts, bool out_shared,
 	    opts->engine == ENGINE_COPY || h->tapped ? &move_copy :
 						       &move_splice,
 	    now);
-}
-
-void
-hop_poll(const struct hop *h, struct pollfd ends[2])
-{
-	const struct stream *s = &h->stream;
-	bool blocked = h->wait == HOP_BLOCKED;
-
-	ends[0] = (struct pollfd){ .fd = -1 };
-	ends[1] = (struct pollfd){ .fd = -1 };
-	if (h->phase == HOP_ENDED)
-		return;
-	if (!blocked)
-		ends[0] = (struct pollfd){ .fd = s->in, .events = POLLIN };
-	else if (s->full != s->out.fd)
-		ends[0] = (struct pollfd){ .fd = s->full, .events = POLLOUT };
-	/*
-	 * Also while it waits for another, without asking for room: poll
-	 * reports that the reader has gone unasked (POLLERR, POLLHUP).
-	 */
-	if (h->phase == HOP_FLOWING) {
-		ends[1].fd = s->out.fd;
-		if (blocked && s->full == s->out.fd)
-			ends[1].events = POLLOUT;
-	}
-}
-
-uint64_t
-hop_deadline(const struct hop *h)
-{
-	switch (h->phase) {
-	case HOP_FLOWING:
-		return h->wait == HOP_READY ? 0 : CLOCK_NEVER;
-	case HOP_DRAINING:
-		return h->drain_until;
-	default:
-		return CLOCK_NEVER;
-	}
 }
 
 static void
@@ -277,7 +240,10 @@ flow(struct hop *h)
 	case MOVE_ON:
 		break;
 	case MOVE_STARVED:
-		wait_for(h, HOP_STARVED, clock_now());
+		if (h->released && fds_unread(s->in) == 0)
+			end(h, clock_now()); /* others have taken the rest */
+		else
+			wait_for(h, HOP_STARVED, clock_now());
 		break;
 	case MOVE_BLOCKED:
 		wait_for(h, HOP_BLOCKED, clock_now());
@@ -304,6 +270,8 @@ flow(struct hop *h)
 static void
 drain(struct hop *h, uint64_t now)
 {
+	uint64_t left = h->stream.end - h->stream.read;
+	size_t size = left < sizeof(nowhere) ? (size_t)left : sizeof(nowhere);
 	int ready;
 	ssize_t n;
 
@@ -312,10 +280,12 @@ drain(struct hop *h, uint64_t now)
 		return;
 	}
 	/* Not what the loop's poll said: another hop may share the input. */
-	ready = fds_ready(h->stream.in, POLLIN);
+	ready = left == 0 ? 0 : fds_ready(h->stream.in, POLLIN);
+	if (ready == 0 && h->released)
+		end_drain(h, "eof", now);
 	if (ready == 0)
 		return;
-	n = ready == -1 ? -1 : read(h->stream.in, nowhere, sizeof(nowhere));
+	n = ready == -1 ? -1 : read(h->stream.in, nowhere, size);
 	if (n > 0) {
 		h->stream.read += (uint64_t)n;
 		h->discarded += (uint64_t)n;
@@ -354,54 +324,22 @@ hop_step(struct hop *h, const struct pollfd ends[2], uint64_t now)
 }
 
 void
+hop_release(struct hop *h, uint64_t now)
+{
+	struct stream *s = &h->stream;
+
+	if (h->phase == HOP_ENDED || h->released || fds_ready(s->in, 0) == 1)
+		return;
+	h->released = true;
+	s->end = s->read + fds_unread(s->in);
+	stop_waiting(h, now); /* so that it looks anew */
+}
+
+void
 hop_abort(struct hop *h, int error, uint64_t now)
 {
 	if (h->phase == HOP_ENDED)
 		return;
 	stop_waiting(h, now);
 	fail(h, error, NULL, now);
-}
-
-bool
-hop_tap_ended(const struct hop *h)
-{
-	return h->tapped && h->stream.tap.fd == -1;
-}
-
-/* For whom the hop waits, as records name it. */
-static const char *
-waiting(const struct hop *h)
-{
-	switch (h->wait) {
-	case HOP_STARVED:
-		return "input";
-	case HOP_BLOCKED:
-		return "output";
-	default:
-		return NULL;
-	}
-}
-
-struct status_hop
-hop_report(const struct hop *h, uint64_t now)
-{
-	struct hop seen = *h;
-
-	stop_waiting(&seen, now);
-	return (struct status_hop){
-		.hop = h->index,
-		.read = h->stream.read,
-		.written = h->stream.out.written,
-		.discarded = h->discarded,
-		.engine = h->engine->name,
-		.broken_pipe = h->broken_pipe,
-		.drain = h->drain,
-		.error = h->error,
-		.side = h->side,
-		.waiting = waiting(h),
-		.wait_input_ns = seen.wait_input_ns,
-		.wait_output_ns = seen.wait_output_ns,
-		.elapsed_ns =
-		    (h->phase == HOP_ENDED ? h->ended : now) - h->started,
-	};
 }

@@ -33,7 +33,8 @@ struct hop {
 	enum hop_phase phase;
 	enum hop_wait wait;
 	uint64_t wait_since;
-	bool grown; /* pipe sizes were asked for */
+	bool grown;    /* pipe sizes were asked for */
+	bool released; /* what is not there yet is not waited for */
 	uint64_t discarded;
 	bool broken_pipe;
 	const char *drain;
@@ -70,6 +71,13 @@ uint64_t hop_deadline(const struct hop *);
 
 /* Do what can be done without blocking, given what poll said. */
 void hop_step(struct hop *, const struct pollfd ends[2], uint64_t now);
+
+/*
+ * Nobody waits for its input any longer: move, or discard, what lies there now,
+ * and then end as at the end of file. Nothing if that comes by itself, because
+ * nobody can write any more, or if the hop has ended.
+ */
+void hop_release(struct hop *, uint64_t now);
 
 /* End it from outside with an errno; nothing if it has ended. */
 void hop_abort(struct hop *, int error, uint64_t now);

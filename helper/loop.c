@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "display.h"
 #include "loop.h"
+#include "release.h"
 #include "fault.h"
 
 #define GONE (POLLERR | POLLHUP | POLLNVAL)
@@ -214,19 +215,19 @@ show_progress(const struct hop *hops, size_t nhops, struct display *line,
 }
 
 /*
- * Fill in what to wait for: the signals, the status descriptor, then two for
- * each hop. Returns the earliest deadline, progress among them.
+ * Fill in what to wait for: the signals, the status descriptor for what it is
+ * to be asked, then two for each hop. Returns the earliest deadline, progress
+ * among them.
  */
 static uint64_t
 prepare(struct pollfd *fds, const struct hop *hops, size_t nhops, int status_fd,
-    bool unsent, uint64_t progress_due)
+    short status_events, uint64_t progress_due)
 {
 	uint64_t deadline, earliest = progress_due;
 	size_t i;
 
 	fds[0] = (struct pollfd){ .fd = signal_pipe[0], .events = POLLIN };
-	fds[1] =
-	    (struct pollfd){ .fd = status_fd, .events = unsent ? POLLOUT : 0 };
+	fds[1] = (struct pollfd){ .fd = status_fd, .events = status_events };
 	for (i = 0; i < nhops; i++) {
 		hop_poll(&hops[i], &fds[2 + 2 * i]);
 		deadline = hop_deadline(&hops[i]);
@@ -238,7 +239,8 @@ prepare(struct pollfd *fds, const struct hop *hops, size_t nhops, int status_fd,
 
 /* Wait once, and let every hop do what it can. LOOP_DONE: go on. */
 static enum loop_result
-turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
+turn(struct pollfd *fds, struct hop *hops, size_t nhops,
+    struct release *requests, uint64_t deadline)
 {
 	uint64_t now;
 	size_t i;
@@ -258,6 +260,8 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 		return LOOP_ORPHANED;
 	}
 	now = clock_now();
+	if (fds[1].revents & POLLIN)
+		release_read(requests, hops, nhops, now);
 	for (i = 0; i < nhops; i++)
 		hop_step(&hops[i], &fds[2 + 2 * i], now);
 	return LOOP_DONE;
@@ -265,12 +269,16 @@ turn(struct pollfd *fds, struct hop *hops, size_t nhops, uint64_t deadline)
 
 /* The same until all hops have ended: what loop_run returns. */
 static enum loop_result
-run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
-    uint64_t progress_ns, struct display *line)
+run(struct pollfd *fds, struct hop *hops, const struct options *opts,
+    struct display *line)
 {
+	int status_fd = opts->status_fd;
+	size_t unsent, live, nhops = opts->nhops;
 	uint64_t deadline, now, due = CLOCK_NEVER;
+	uint64_t progress_ns = opts->progress_ns;
+	struct release requests = { .fd = opts->release ? status_fd : -1 };
 	enum loop_result result;
-	size_t unsent, live;
+	int events;
 
 	if (progress_ns != CLOCK_NEVER)
 		due = line->started + progress_ns;
@@ -278,9 +286,11 @@ run(struct pollfd *fds, struct hop *hops, size_t nhops, int status_fd,
 		result = report_all(hops, nhops, status_fd, &unsent, &live);
 		if (result != LOOP_DONE || unsent + live == 0)
 			return result;
+		events = (unsent > 0 ? POLLOUT : 0) |
+		    (requests.fd != -1 ? POLLIN : 0);
 		deadline =
-		    prepare(fds, hops, nhops, status_fd, unsent > 0, due);
-		result = turn(fds, hops, nhops, deadline);
+		    prepare(fds, hops, nhops, status_fd, (short)events, due);
+		result = turn(fds, hops, nhops, &requests, deadline);
 		if (result != LOOP_DONE)
 			return result;
 		now = clock_now();
@@ -320,15 +330,14 @@ loop_reserve(size_t nhops)
 }
 
 enum loop_result
-loop_run(struct pollfd *reserved, struct hop *hops, size_t nhops, int status_fd,
-    uint64_t progress_ns)
+loop_run(struct pollfd *reserved, struct hop *hops, const struct options *opts)
 {
 	struct display line = { .started = clock_now() };
 	enum loop_result result;
 
-	result = run(reserved, hops, nhops, status_fd, progress_ns, &line);
+	result = run(reserved, hops, opts, &line);
 	/* However it ended: what comes next begins on a line of its own. */
-	if (progress_ns != CLOCK_NEVER && status_fd == -1)
-		show_progress(hops, nhops, &line, true);
+	if (opts->progress_ns != CLOCK_NEVER && opts->status_fd == -1)
+		show_progress(hops, opts->nhops, &line, true);
 	return result;
 }

@@ -47,11 +47,12 @@ enum status_result loop_report(struct hop *, int status_fd);
 
 /*
  * Let all hops move until they have ended; write "progress", "tap" and "hop"
- * records to status_fd (-1: none, and progress is a line on standard error). On
- * any result but LOOP_DONE hops may still be open, and their records unsent.
+ * records to the status descriptor, or, without one, progress as a line on
+ * standard error; release the hops that it names. On any result but LOOP_DONE
+ * hops may still be open, and their records unsent.
  */
 enum loop_result loop_run(struct pollfd *reserved, struct hop *hops,
-    size_t nhops, int status_fd, uint64_t progress_ns);
+    const struct options *opts);
 
 /*
  * Wait for events (poll(2)) of one descriptor. LOOP_DONE once they are there,

@@ -24,6 +24,15 @@ failed(struct stream *s, enum fds_side side)
 	return MOVE_FAILED;
 }
 
+/* How much the next call may read; 0 at the end. */
+static size_t
+may_read(const struct stream *s)
+{
+	uint64_t left = s->end - s->read;
+
+	return left < s->limit ? (size_t)left : s->limit;
+}
+
 #ifdef ENABLE_SPLICE
 
 /*
@@ -91,10 +100,13 @@ splice_failed(struct stream *s)
 static enum move_result
 splice_move(struct stream *s)
 {
-	/* Per call: O_NONBLOCK would be seen by all who share the pipe. */
-	ssize_t n =
-	    splice(s->in, NULL, s->out.fd, NULL, s->limit, SPLICE_F_NONBLOCK);
+	size_t size = may_read(s);
+	ssize_t n = 0;
 
+	/* Per call: O_NONBLOCK would be seen by all who share the pipe. */
+	if (size > 0)
+		n = splice(s->in, NULL, s->out.fd, NULL, size,
+		    SPLICE_F_NONBLOCK);
 	if (n == 0)
 		return MOVE_EOF;
 	if (n == -1)
@@ -169,12 +181,16 @@ copy_detach(struct stream *s)
 static enum move_result
 copy_fill(struct stream *s)
 {
-	int ready = fds_ready(s->in, POLLIN);
+	size_t size = may_read(s);
+	int ready;
 	ssize_t n;
 
+	if (size == 0)
+		return MOVE_EOF;
+	ready = fds_ready(s->in, POLLIN);
 	if (ready == 0 && !(s->in_kind == FDS_FIFO && fds_nonblock(s->in)))
 		return MOVE_STARVED;
-	n = ready == -1 ? -1 : read(s->in, s->buffer, s->limit);
+	n = ready == -1 ? -1 : read(s->in, s->buffer, size);
 	if (n == -1)
 		return errno == EINTR ? MOVE_ON :
 		    errno == EAGAIN   ? MOVE_STARVED :

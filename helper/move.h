@@ -20,7 +20,8 @@ struct stream {
 	struct sink tap; /* gets every byte before out does */
 	size_t limit;    /* most bytes per call */
 	uint64_t read;
-	int error; /* errno, after MOVE_FAILED or MOVE_UNTAPPED */
+	uint64_t end; /* bytes of the input after which it is at its end */
+	int error;    /* errno, after MOVE_FAILED or MOVE_UNTAPPED */
 	enum fds_side error_side;
 	int full; /* after MOVE_BLOCKED: what will poll writable */
 	/* The copy engine's: what was read last. */

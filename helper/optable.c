@@ -99,6 +99,14 @@ take_status_fd(struct options *opts, const char *argument)
 }
 
 static int
+take_release(struct options *opts, const char *argument)
+{
+	(void)argument;
+	opts->release = true;
+	return 0;
+}
+
+static int
 take_progress(struct options *opts, const char *argument)
 {
 	if (number_parse_seconds(argument, &opts->progress_ns) == -1)
@@ -157,6 +165,8 @@ const struct optable_row optable[] = {
 	    take_tap, "copy what crosses it to one more operand" },
 	{ 's', ARGV_ONLY, "status-fd", "FD", "the number of a descriptor",
 	    take_status_fd, "write status records there" },
+	{ 'r', ARGV_AND_JOB, "release", NULL, NULL, take_release,
+	    "read there which hops are to end" },
 	{ 'p', ARGV_AND_JOB, "progress", "SECONDS", "seconds, at least 0.001",
 	    take_progress, "a record, or a line for people, so often" },
 	{ 'i', ARGV_ONLY, "ignore-interrupts", NULL, NULL,
@@ -176,6 +186,41 @@ const size_t optable_rows = sizeof(optable) / sizeof(optable[0]);
 
 _Static_assert(sizeof(optable) / sizeof(optable[0]) <= OPTABLE_MAX,
     "the parser's tables have no room for so many options");
+
+void
+optable_getopt(char *shorts, struct option *longs)
+{
+	size_t i;
+
+	*shorts++ = ':'; /* tell a missing argument from an unknown */
+	for (i = 0; i < optable_rows; i++) {
+		longs[i] = (struct option){
+			.name = optable[i].name,
+			.has_arg = optable[i].argument != NULL ?
+			    required_argument :
+			    no_argument,
+			.val = optable[i].letter,
+		};
+		if (optable[i].letter >= OPTABLE_NO_LETTER)
+			continue;
+		*shorts++ = (char)optable[i].letter;
+		if (optable[i].argument != NULL)
+			*shorts++ = ':';
+	}
+	longs[optable_rows] = (struct option){ 0 };
+	*shorts = '\0';
+}
+
+const struct optable_row *
+optable_find(int letter)
+{
+	size_t i;
+
+	for (i = 0; i < optable_rows; i++)
+		if (optable[i].letter == letter)
+			return &optable[i];
+	return NULL;
+}
 
 int
 optable_print_help(void)

@@ -5,11 +5,14 @@
 #ifndef OPTABLE_H
 #define OPTABLE_H
 
+#include <getopt.h>
 #include <stddef.h>
 
 #include "options.h"
 
-#define OPTABLE_MAX 16        /* no more rows than these */
+#define OPTABLE_MAX 16 /* no more rows than these */
+#define OPTABLE_SHORTS (2 * OPTABLE_MAX + 2)
+#define OPTABLE_LONGS (OPTABLE_MAX + 1)
 #define OPTABLE_NO_LETTER 256 /* no character has this number */
 
 /* Where an option may stand. */
@@ -28,6 +31,12 @@ struct optable_row {
 
 extern const struct optable_row optable[];
 extern const size_t optable_rows;
+
+/* Fill in getopt_long's two tables, with room for OPTABLE_SHORTS and _LONGS. */
+void optable_getopt(char *shorts, struct option *longs);
+
+/* The option of that letter, or NULL. */
+const struct optable_row *optable_find(int letter);
 
 /* Print the help text to standard output. 0, or -1 with errno. */
 int optable_print_help(void);

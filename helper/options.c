@@ -25,42 +25,6 @@
 
 static char program[] = "cuprum-pump";
 
-/* getopt_long's two tables; longs has one element more than rows. */
-static void
-getopt_tables(char *shorts, struct option *longs)
-{
-	size_t i;
-
-	*shorts++ = ':'; /* tell a missing argument from an unknown */
-	for (i = 0; i < optable_rows; i++) {
-		longs[i] = (struct option){
-			.name = optable[i].name,
-			.has_arg = optable[i].argument != NULL ?
-			    required_argument :
-			    no_argument,
-			.val = optable[i].letter,
-		};
-		if (optable[i].letter >= OPTABLE_NO_LETTER)
-			continue;
-		*shorts++ = (char)optable[i].letter;
-		if (optable[i].argument != NULL)
-			*shorts++ = ':';
-	}
-	longs[optable_rows] = (struct option){ 0 };
-	*shorts = '\0';
-}
-
-static const struct optable_row *
-find_row(int letter)
-{
-	size_t i;
-
-	for (i = 0; i < optable_rows; i++)
-		if (optable[i].letter == letter)
-			return &optable[i];
-	return NULL;
-}
-
 static enum options_result bad(char *why, size_t size, const char *fmt, ...)
     __attribute__((__format__(__printf__, 3, 4)));
 
@@ -80,7 +44,7 @@ bad(char *why, size_t size, const char *fmt, ...)
 static enum options_result
 bad_option(char *const *argv, int result, char *why, size_t size)
 {
-	const struct optable_row *row = find_row(optopt);
+	const struct optable_row *row = optable_find(optopt);
 
 	if (result == ':' && row != NULL)
 		return bad(why, size, "option --%s needs an argument: %s",
@@ -111,8 +75,8 @@ static enum options_result
 parse_options(struct options *opts, enum place place, int argc, char **argv,
     char *why, size_t size)
 {
-	char shorts[2 * OPTABLE_MAX + 2];
-	struct option longs[OPTABLE_MAX + 1];
+	char shorts[OPTABLE_SHORTS];
+	struct option longs[OPTABLE_LONGS];
 	const struct optable_row *row;
 	int c;
 
@@ -120,10 +84,10 @@ parse_options(struct options *opts, enum place place, int argc, char **argv,
 	opts->taps = calloc((size_t)argc + 1, sizeof(*opts->taps));
 	if (opts->taps == NULL)
 		return OPTIONS_NO_MEMORY;
-	getopt_tables(shorts, longs);
+	optable_getopt(shorts, longs);
 	getopt_reset();
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		row = find_row(c);
+		row = optable_find(c);
 		if (row == NULL)
 			return bad_option(argv, c, why, size);
 		if (row->place < place)
@@ -151,6 +115,9 @@ check_options(const struct options *opts, int operands, char *why, size_t size)
 			return bad(why, size,
 			    "option --progress needs --status-fd, "
 			    "or a terminal as standard error");
+		if (opts->release && opts->status_fd == -1)
+			return bad(why, size,
+			    "option --release needs --status-fd");
 		if (opts->idle_ns != CLOCK_NEVER)
 			return bad(why, size,
 			    "option --idle-timeout needs --control-fd");

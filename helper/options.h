@@ -34,6 +34,7 @@ struct options {
 	uint64_t drain_ns; /* CLOCK_NEVER: no limit */
 	int status_fd;     /* -1: none */
 	uint64_t progress_ns; /* CLOCK_NEVER: off */
+	bool release;         /* status_fd tells which hops to release */
 	bool ignore_interrupts;
 	int control_fd;   /* -1: none, and there are hops */
 	uint64_t idle_ns; /* CLOCK_NEVER: no limit */

@@ -104,7 +104,8 @@ run_check(const struct options *opts)
 	size_t i;
 
 	if (opts->status_fd != -1 &&
-	    fds_check(opts->status_fd, FDS_WRITE) == -1)
+	    (fds_check(opts->status_fd, FDS_WRITE) == -1 ||
+		(opts->release && fds_check(opts->status_fd, FDS_READ) == -1)))
 		return refuse(opts, opts->status_fd, "status");
 	for (i = 0; i < opts->nhops; i++) {
 		hop = &opts->hops[i];
@@ -259,8 +260,7 @@ pump(const struct options *opts, struct hop *hops, struct pollfd *reserved)
 	while (try_again(sent, opts->status_fd, &result));
 	fault_trespass();
 	if (result == LOOP_DONE)
-		result = loop_run(reserved, hops, opts->nhops, opts->status_fd,
-		    opts->progress_ns);
+		result = loop_run(reserved, hops, opts);
 	if (result == LOOP_SIGNALLED)
 		error = EINTR;
 	else if (result != LOOP_DONE)

@@ -124,6 +124,7 @@ static const struct allowed allowlist[] = {
 #ifdef TCGETS2
 	{ SCMP_SYS(ioctl), 1, WHOLE, TCGETS2 },
 #endif
+	{ SCMP_SYS(ioctl), 1, WHOLE, FIONREAD },
 	{ SCMP_SYS(lseek), 2, WHOLE, SEEK_CUR },
 	{ SCMP_SYS(_llseek), 4, WHOLE, SEEK_CUR },
 	{ SCMP_SYS(getsockopt), 2, WHOLE, SO_TYPE },

@@ -119,13 +119,14 @@ status_ended(int fd, const struct status_hop *hop)
 	    "{\"event\":\"hop\",\"hop\":%d,"
 	    "\"read\":%" PRIu64 ",\"written\":%" PRIu64 ","
 	    "\"discarded\":%" PRIu64 ",\"engine\":\"%s\","
-	    "\"broken_pipe\":%s,\"drain\":%s,"
+	    "\"broken_pipe\":%s,\"drain\":%s,\"released\":%s,"
 	    "\"errno\":%d,\"error\":%s,\"side\":%s,"
 	    "\"wait_input_ns\":%" PRIu64 ",\"wait_output_ns\":%" PRIu64 ","
 	    "\"elapsed_ns\":%" PRIu64 "}\n",
 	    hop->hop, hop->read, hop->written, hop->discarded, hop->engine,
 	    hop->broken_pipe ? "true" : "false",
-	    quoted(hop->drain, drain, sizeof(drain)), hop->error,
+	    quoted(hop->drain, drain, sizeof(drain)),
+	    hop->released ? "true" : "false", hop->error,
 	    quoted(hop->error != 0 ? errname(hop->error) : NULL, error,
 		sizeof(error)),
 	    quoted(hop->side, side, sizeof(side)), hop->wait_input_ns,

@@ -17,6 +17,7 @@ struct status_hop {
 	uint64_t discarded;
 	const char *engine;
 	bool broken_pipe;
+	bool released;
 	const char *drain;   /* "eof", "timeout", "closed" */
 	int error;           /* errno; 0: none */
 	const char *side;    /* "read", "write" */

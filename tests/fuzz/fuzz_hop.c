@@ -91,6 +91,23 @@ abort_hop(void)
 	check_always();
 }
 
+static void
+release_hop(void)
+{
+	struct fault fault = world.faults[CALL_POLL];
+	bool ends = !world.in_open || world_poll(WORLD_IN, 0) != 0;
+
+	world.faults[CALL_POLL].error = 0; /* kept for the hop's moves */
+	hop_release(&trial.hop, clock_now());
+	world.faults[CALL_POLL] = fault;
+	if (!ends && !trial.released) {
+		trial.released = true;
+		trial.end =
+		    world.in_type == S_IFCHR ? world.taken : world.available;
+	}
+	check_always();
+}
+
 /* Another hop with the same open file behind its output puts flags back. */
 static void
 end_sibling(void)
@@ -160,8 +177,14 @@ operate(struct fuzz_bytes *input)
 		end_sibling();
 		break;
 	case 10:
-		if (fuzz_byte(input) == 0)
+		switch (fuzz_byte(input)) {
+		case 0:
 			abort_hop();
+			break;
+		case 1:
+			release_hop();
+			break;
+		}
 		break;
 	case 11:
 		if (world.tapped)

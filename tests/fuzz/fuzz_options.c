@@ -121,6 +121,7 @@ check_whole(const struct options *o)
 	}
 	REQUIRE(o->nhops >= 1 && o->hops != NULL);
 	REQUIRE(o->progress_ns == CLOCK_NEVER || o->status_fd != -1);
+	REQUIRE(!o->release || o->status_fd != -1);
 	REQUIRE(o->idle_ns == CLOCK_NEVER);
 	for (i = 0; i < o->nhops; i++) {
 		REQUIRE(o->hops[i].in >= 0 && o->hops[i].out >= 0);
@@ -197,6 +198,7 @@ compare_argv(const struct options *job, char *text, size_t size)
 	REQUIRE(opts.engine == job->engine);
 	REQUIRE(opts.drain_ns == job->drain_ns);
 	REQUIRE(opts.progress_ns == job->progress_ns);
+	REQUIRE(opts.release == job->release);
 	REQUIRE(opts.nhops == job->nhops && opts.ntaps == job->ntaps);
 	for (i = 0; i < job->ntaps; i++)
 		REQUIRE(opts.taps[i] == job->taps[i]);

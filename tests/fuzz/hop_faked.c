@@ -13,4 +13,5 @@
 #include "../../helper/sink.c"
 #include "../../helper/move.c"
 #include "../../helper/hop.c"
+#include "../../helper/hop_view.c"
 /* NOLINTEND(bugprone-suspicious-include) */

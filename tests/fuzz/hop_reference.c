@@ -100,6 +100,10 @@ check_always(void)
 	struct status_hop r = hop_report(&trial.hop, world.now);
 
 	REQUIRE(r.read == world.taken && r.written == world.sunk);
+	REQUIRE(r.released == trial.released);
+	REQUIRE(!trial.released || world.taken <= trial.end);
+	REQUIRE(!trial.released || trial.hop.wait != HOP_STARVED ||
+	    world.available > world.taken); /* it does not wait for more */
 	if (trial.hop.phase == HOP_FLOWING)
 		REQUIRE(r.discarded == 0 &&
 		    r.read - r.written <= trial.hop.stream.limit);
@@ -117,6 +121,14 @@ check_always(void)
 	    (!world.saw_end && !world.told_broken));
 }
 
+/* It has taken what was there when it was released, as far as it still was. */
+static void
+check_released(void)
+{
+	REQUIRE(world.taken == trial.end || trial.left == 0 ||
+	    world.in_type == S_IFCHR);
+}
+
 /* How a drain may have ended. */
 static void
 check_drain(const struct status_hop *r)
@@ -127,6 +139,8 @@ check_drain(const struct status_hop *r)
 		REQUIRE(same(r->drain, "closed"));
 	else if (world.saw_end)
 		REQUIRE(same(r->drain, "eof"));
+	else if (trial.released && same(r->drain, "eof"))
+		check_released();
 	else {
 		REQUIRE(same(r->drain, "timeout"));
 		REQUIRE(trial.opts.drain_ns != CLOCK_NEVER);
@@ -162,9 +176,12 @@ check_end(void)
 	    same(r.side, closing && trial.close_error ? "write" : world.side));
 	REQUIRE(!world.told_broken || r.broken_pipe);
 	REQUIRE(!r.broken_pipe || world.told_broken || world.reader_gone);
-	if (world.error == 0 && !r.broken_pipe)
+	if (trial.released && world.error == 0 && !r.broken_pipe) {
+		check_released();
+		REQUIRE(world.sunk == world.taken);
+	} else if (world.error == 0 && !r.broken_pipe)
 		REQUIRE(world.saw_end && world.sunk == world.total);
-	if (!trial.injected && !world.reader_gone &&
+	if (!trial.injected && !trial.released && !world.reader_gone &&
 	    trial.opts.engine != ENGINE_SPLICE)
 		REQUIRE(world.error != 0 || world.sunk == world.total);
 	check_drain(&r);
@@ -199,6 +216,8 @@ moved_since(const struct hop *before)
 void
 check_turn(const struct hop *before, const struct pollfd ends[2], bool woken)
 {
+	if (before->phase != HOP_ENDED && trial.hop.phase == HOP_ENDED)
+		trial.left = world.available - world.taken;
 	if (!woken || moved_since(before))
 		trial.idle = 0;
 	else

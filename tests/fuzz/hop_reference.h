@@ -18,6 +18,9 @@ struct trial {
 	struct options opts;
 	bool shared; /* another hop has the same output */
 	int close_error;
+	bool released;
+	uint64_t end;  /* once released: no more is taken than so much */
+	uint64_t left; /* when it ended, in the source */
 	bool injected; /* some call failed */
 	int idle;      /* turns for nothing, one after another */
 };

@@ -414,6 +414,18 @@ fake_isatty(int fd)
 	return 0;
 }
 
+int
+fake_ioctl(int fd, unsigned long request, int *result)
+{
+	REQUIRE(fd == WORLD_IN && world.in_open && request == FIONREAD);
+	if (world.in_type == S_IFCHR) {
+		errno = ENOTTY;
+		return -1;
+	}
+	*result = (int)input_left();
+	return 0;
+}
+
 void *
 fake_malloc(size_t size)
 {

@@ -9,6 +9,7 @@
 #ifndef HOP_WORLD_H
 #define HOP_WORLD_H
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <errno.h>
@@ -121,6 +122,7 @@ int fake_fcntl(int fd, int command, ...);
 int fake_fstat(int fd, struct stat *);
 int fake_shutdown(int fd, int how);
 int fake_isatty(int fd);
+int fake_ioctl(int fd, unsigned long request, int *result);
 void *fake_malloc(size_t);
 void fake_free(void *);
 
@@ -133,6 +135,7 @@ void fake_free(void *);
 #define fstat fake_fstat
 #define shutdown fake_shutdown
 #define isatty fake_isatty
+#define ioctl fake_ioctl
 #define malloc fake_malloc
 #define free fake_free
 

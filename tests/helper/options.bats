@@ -27,7 +27,7 @@ copies() {
         [[ -z $stderr ]]
         [[ ${lines[0]} == Usage:* ]]
         for option in -b --buffer-size -z --pipe-size -e --engine -d --drain \
-            -s --status-fd -T --tap -p --progress -i --ignore-interrupts \
+            -s --status-fd -r --release -T --tap -p --progress -i --ignore-interrupts \
             -c --control-fd -t --idle-timeout --no-sandbox \
             -h --help -V --version; do
             grep -qE -e "(^|[ ,])$option([ ,=]|\$)" <<<"$output"

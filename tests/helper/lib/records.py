@@ -41,6 +41,7 @@ MEMBERS = {
         "engine": (str, type(None)),
         "broken_pipe": bool,
         "drain": (str, type(None)),
+        "released": bool,
         "errno": int,
         "error": (str, type(None)),
         "side": (str, type(None)),
