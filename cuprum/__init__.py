@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from cuprum import sh
+from cuprum import builders, sh
 from cuprum.catalogue import (
     CORE_OPS_PROJECT,
     DEFAULT_CATALOGUE,
@@ -25,17 +25,35 @@ from cuprum.catalogue import (
     ProjectSettings,
     UnknownProgramError,
 )
+from cuprum.concurrent import (
+    ConcurrentConfig,
+    ConcurrentResult,
+    run_concurrent,
+    run_concurrent_sync,
+)
 from cuprum.context import (
+    AfterHook,
+    AllowRegistration,
+    BeforeHook,
     CuprumContext,
+    EnvRegistration,
     ForbiddenProgramError,
+    HookRegistration,
     ScopeConfig,
+    after,
+    allow,
+    before,
     current_context,
+    env,
     get_context,
     merge_env_overlays,
+    observe,
     resolve_env,
     scoped,
 )
+from cuprum.events import ExecEvent, ExecHook
 from cuprum.helper import is_helper_available
+from cuprum.logging_hooks import LoggingHookRegistration, logging_hook
 from cuprum.program import Program
 from cuprum.pump import (
     HopReport,
@@ -79,12 +97,22 @@ __all__ = [
     "PACKAGE_NAME",
     "RSYNC",
     "TAR",
+    "AfterHook",
+    "AllowRegistration",
+    "BeforeHook",
     "CommandResult",
+    "ConcurrentConfig",
+    "ConcurrentResult",
     "CuprumContext",
+    "EnvRegistration",
+    "ExecEvent",
+    "ExecHook",
     "ExecutionContext",
     "ForbiddenProgramError",
+    "HookRegistration",
     "HopReport",
     "IOOptions",
+    "LoggingHookRegistration",
     "PartialOutput",
     "Pipeline",
     "PipelineResult",
@@ -106,12 +134,21 @@ __all__ = [
     "TapReport",
     "TimeoutExpired",
     "UnknownProgramError",
+    "after",
+    "allow",
+    "before",
+    "builders",
     "current_context",
+    "env",
     "get_context",
     "is_helper_available",
+    "logging_hook",
     "merge_env_overlays",
+    "observe",
     "partial_output",
     "resolve_env",
+    "run_concurrent",
+    "run_concurrent_sync",
     "scoped",
     "sh",
 ]

@@ -148,6 +148,9 @@ def is_helper_available() -> bool:
 
     Raises:
         PumpUnavailableError: a helper is there, and is unusable.
+
+    >>> is_helper_available() in (True, False)
+    True
     """
     override = _availability_override
     available = _helper_backend.is_available() if override is None else override

@@ -17,11 +17,13 @@ from cuprum._process import Process
 from cuprum._results import CommandResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from cuprum._command import SafeCmd
     from cuprum._descriptors import Descriptor
     from cuprum._plan import RunPlan, StreamPlan
+    from cuprum.pump import HopReport
 
 __all__ = ["Child", "Outlet", "spawn"]
 
@@ -43,8 +45,11 @@ class Child:
         """What is read of it."""
         return [out for out in (self.stdout, self.stderr) if out is not None]
 
-    def result(self) -> CommandResult[Any]:
+    def result(self, hop: HopReport | None) -> CommandResult[Any]:
         """Build the result, once the process and its outputs have ended.
+
+        Args:
+            hop: what became of its standard output; None if we had that ourselves.
 
         Raises:
             Exception: see `Output.value`.
@@ -57,7 +62,8 @@ class Child:
             pid=self.process.pid,
             stdout=self.stdout and self.stdout.value(),
             stderr=self.stderr and self.stderr.value(),
-            is_truncated=any(output.is_truncated for output in self.outputs),
+            is_truncated=(hop is not None and hop.released)
+            or any(output.is_truncated for output in self.outputs),
         )
 
 
@@ -103,9 +109,16 @@ class Outlet(NamedTuple):
         if self.writer is not None:
             self.writer.close()
 
-    def read(self, stream: StreamPlan, plan: RunPlan) -> Output | None:
+    def read(
+        self,
+        stream: StreamPlan,
+        plan: RunPlan,
+        observer: Callable[[str], None] | None,
+    ) -> Output | None:
         """Begin to read what comes out, if it comes to us."""
-        return None if self.reader is None else Output(self.reader, stream, plan)
+        if self.reader is None:
+            return None
+        return Output(self.reader, stream, plan, observer)
 
 
 def spawn(
@@ -121,7 +134,9 @@ def spawn(
     """Start ``command``, which is the stage of that index; see `Process.spawn`.
 
     Raises:
-        OSError: it cannot be started; a note says which it is.
+        OSError: it cannot be started; a note says which it is, as with the others.
+        TypeError, ValueError: an argument or the environment is not what the system
+            takes: NUL, an ``=`` in a name, a character that cannot be encoded.
     """
     argv = command.argv_with_program
     try:
@@ -131,10 +146,10 @@ def spawn(
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            env=plan.env,
+            env=plan.child_env(),
             cwd=plan.cwd,
         )
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:
         line = shlex.join(argv)
         if len(line) > _MAX_LINE:  # E2BIG comes with megabytes
             line = f"{line[:_MAX_LINE]}..."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from functools import partial
+from typing import TYPE_CHECKING
 
 from cuprum._options import RunOutputOptions
 from cuprum._plan import make_plan
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from cuprum._options import ExecutionContext, StdinInput
     from cuprum._plan import ProgressCallback
-    from cuprum._results import CommandResult, PipelineResult
+    from cuprum._results import Captured, CommandResult, PipelineResult
     from cuprum.catalogue import ProjectSettings
     from cuprum.program import Program
     from cuprum.pump import Tap
@@ -49,32 +50,14 @@ class SafeCmd:
             return NotImplemented
         return Pipeline.concat(self, other)
 
-    @overload
     async def run(
         self,
         *,
-        output: RunOutputOptions[str] | None = None,
+        output: RunOutputOptions[Captured] | None = None,
         timeout: float | None = None,
         context: ExecutionContext | None = None,
         stdin: StdinInput | None = None,
-    ) -> CommandResult[str]: ...
-    @overload
-    async def run(
-        self,
-        *,
-        output: RunOutputOptions[bytes],
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-    ) -> CommandResult[bytes]: ...
-    async def run(
-        self,
-        *,
-        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-    ) -> CommandResult[str] | CommandResult[bytes]:
+    ) -> CommandResult[Captured]:
         """Run the command and wait until it has exited and its output has ended.
 
         A non-zero exit status is no exception. Cancellation ends the command and what
@@ -97,51 +80,25 @@ class SafeCmd:
             NotImplementedError: the system is not POSIX.
             Exception: what a callback, a sink or the source of stdin raised.
         """
-        return await self._run(output, timeout, context, stdin)
+        plan = partial(make_plan, (self,), output, timeout, context, stdin)
+        return (await run_stages((self,), plan)).final
 
-    @overload
     def run_sync(
         self,
         *,
-        output: RunOutputOptions[str] | None = None,
+        output: RunOutputOptions[Captured] | None = None,
         timeout: float | None = None,
         context: ExecutionContext | None = None,
         stdin: StdinInput | None = None,
-    ) -> CommandResult[str]: ...
-    @overload
-    def run_sync(
-        self,
-        *,
-        output: RunOutputOptions[bytes],
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-    ) -> CommandResult[bytes]: ...
-    def run_sync(
-        self,
-        *,
-        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-    ) -> CommandResult[str] | CommandResult[bytes]:
+    ) -> CommandResult[Captured]:
         """Do what `run` does, on an event loop of its own.
 
         Raises:
             RuntimeError: an event loop is running in this thread.
             Exception: see `run`.
         """
-        return run_to_end(self._run(output, timeout, context, stdin))
-
-    async def _run(
-        self,
-        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
-        limit: float | None,
-        context: ExecutionContext | None,
-        stdin: StdinInput | None,
-    ) -> CommandResult[str] | CommandResult[bytes]:
-        plan = make_plan((self,), output, limit, context, stdin)
-        return (await run_stages((self,), plan)).final
+        plan = partial(make_plan, (self,), output, timeout, context, stdin)
+        return run_to_end(run_stages((self,), plan)).final
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +129,10 @@ class Pipeline:
             return NotImplemented
         return Pipeline.concat(self, other)
 
-    @overload
     async def run(
         self,
         *,
-        output: RunOutputOptions[str] | None = None,
+        output: RunOutputOptions[Captured] | None = None,
         timeout: float | None = None,
         context: ExecutionContext | None = None,
         stdin: StdinInput | None = None,
@@ -184,32 +140,7 @@ class Pipeline:
         on_progress: ProgressCallback | None = None,
         progress_interval: float = 0.5,
         **deprecated: bool,
-    ) -> PipelineResult[str]: ...
-    @overload
-    async def run(
-        self,
-        *,
-        output: RunOutputOptions[bytes],
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-        taps: Sequence[Tap] = (),
-        on_progress: ProgressCallback | None = None,
-        progress_interval: float = 0.5,
-        **deprecated: bool,
-    ) -> PipelineResult[bytes]: ...
-    async def run(
-        self,
-        *,
-        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-        taps: Sequence[Tap] = (),
-        on_progress: ProgressCallback | None = None,
-        progress_interval: float = 0.5,
-        **deprecated: bool,
-    ) -> PipelineResult[str] | PipelineResult[bytes]:
+    ) -> PipelineResult[Captured]:
         """Run all stages at once and wait until the last of them has ended.
 
         When a stage other than the last fails, the others are ended. A non-zero exit
@@ -244,76 +175,11 @@ class Pipeline:
             NotImplementedError: the system is not POSIX.
             Exception: what a callback, a sink or the source of stdin raised.
         """
-        output = _merge_deprecated(output, deprecated)
-        return await self._run(
-            output, timeout, context, stdin, taps, on_progress, progress_interval
-        )
-
-    @overload
-    def run_sync(
-        self,
-        *,
-        output: RunOutputOptions[str] | None = None,
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-        taps: Sequence[Tap] = (),
-        on_progress: ProgressCallback | None = None,
-        progress_interval: float = 0.5,
-        **deprecated: bool,
-    ) -> PipelineResult[str]: ...
-    @overload
-    def run_sync(
-        self,
-        *,
-        output: RunOutputOptions[bytes],
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-        taps: Sequence[Tap] = (),
-        on_progress: ProgressCallback | None = None,
-        progress_interval: float = 0.5,
-        **deprecated: bool,
-    ) -> PipelineResult[bytes]: ...
-    def run_sync(
-        self,
-        *,
-        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None = None,
-        timeout: float | None = None,
-        context: ExecutionContext | None = None,
-        stdin: StdinInput | None = None,
-        taps: Sequence[Tap] = (),
-        on_progress: ProgressCallback | None = None,
-        progress_interval: float = 0.5,
-        **deprecated: bool,
-    ) -> PipelineResult[str] | PipelineResult[bytes]:
-        """Do what `run` does, on an event loop of its own.
-
-        Raises:
-            RuntimeError: an event loop is running in this thread.
-            Exception: see `run`.
-        """
-        output = _merge_deprecated(output, deprecated)
-        return run_to_end(
-            self._run(
-                output, timeout, context, stdin, taps, on_progress, progress_interval
-            )
-        )
-
-    async def _run(
-        self,
-        output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
-        limit: float | None,
-        context: ExecutionContext | None,
-        stdin: StdinInput | None,
-        taps: Sequence[Tap],
-        on_progress: ProgressCallback | None,
-        progress_interval: float,
-    ) -> PipelineResult[str] | PipelineResult[bytes]:
-        plan = make_plan(
+        plan = partial(
+            make_plan,
             self.parts,
-            output,
-            limit,
+            _merge_deprecated(output, deprecated),
+            timeout,
             context,
             stdin,
             taps=taps,
@@ -321,6 +187,37 @@ class Pipeline:
             progress_interval=progress_interval,
         )
         return await run_stages(self.parts, plan)
+
+    def run_sync(
+        self,
+        *,
+        output: RunOutputOptions[Captured] | None = None,
+        timeout: float | None = None,
+        context: ExecutionContext | None = None,
+        stdin: StdinInput | None = None,
+        taps: Sequence[Tap] = (),
+        on_progress: ProgressCallback | None = None,
+        progress_interval: float = 0.5,
+        **deprecated: bool,
+    ) -> PipelineResult[Captured]:
+        """Do what `run` does, on an event loop of its own.
+
+        Raises:
+            RuntimeError: an event loop is running in this thread.
+            Exception: see `run`.
+        """
+        plan = partial(
+            make_plan,
+            self.parts,
+            _merge_deprecated(output, deprecated),
+            timeout,
+            context,
+            stdin,
+            taps=taps,
+            on_progress=on_progress,
+            progress_interval=progress_interval,
+        )
+        return run_to_end(run_stages(self.parts, plan))
 
 
 def _is_stage(operand: object) -> bool:
@@ -332,9 +229,9 @@ def _stages(part: SafeCmd | Pipeline) -> tuple[SafeCmd, ...]:
 
 
 def _merge_deprecated(
-    output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
+    output: RunOutputOptions[str | bytes] | None,
     flags: dict[str, bool],
-) -> RunOutputOptions[str] | RunOutputOptions[bytes] | None:
+) -> RunOutputOptions[str | bytes] | None:
     """Turn the flags of old into options, warning at the line of run's caller."""
     unknown = sorted(flags.keys() - {"capture", "echo"})
     if unknown:

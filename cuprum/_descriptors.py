@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if sys.platform != "win32":
     import fcntl
+    import termios
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,11 +25,13 @@ __all__ = [
     "Pipe",
     "above_stdio",
     "duplicate",
+    "make_channel",
     "make_pipe",
     "read_chunk",
     "readable",
     "reader_watch",
     "require_posix",
+    "unread",
     "wake",
     "writable",
 ]
@@ -136,7 +141,16 @@ def make_pipe(owner: ExitStack) -> Pipe:
     Neither end gets a number below 3, even where the caller runs with its standard
     streams closed: a child's standard streams would overwrite it.
     """
-    reader, writer = os.pipe()
+    return _own(*os.pipe(), owner)
+
+
+def make_channel(owner: ExitStack) -> Pipe:
+    """Open two connected sockets as `make_pipe` does a pipe; either end can both."""
+    ours, theirs = socket.socketpair()
+    return _own(ours.detach(), theirs.detach(), owner)
+
+
+def _own(reader: int, writer: int, owner: ExitStack) -> Pipe:
     pipe = Pipe(Descriptor(reader), Descriptor(writer))
     owner.callback(pipe.close)
     if reader >= _FIRST_FREE and writer >= _FIRST_FREE:
@@ -166,6 +180,15 @@ def duplicate(
     return copy
 
 
+def unread(fd: int) -> int | None:
+    """Return how many bytes lie in the pipe ``fd``; None if nobody can add to them."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    if any(events & select.POLLHUP for _, events in poll.poll(0)):
+        return None
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 async def readable(
     source: Descriptor, ready: asyncio.Future[None] | None = None
 ) -> None:
@@ -193,7 +216,8 @@ async def writable(sink: Descriptor, ready: asyncio.Future[None] | None = None) 
 
 def wake(waiter: asyncio.Future[None]) -> None:
     """Resolve ``waiter`` unless that has happened, or it was cancelled."""
-    if not waiter.done():
+    # No look before: a signal handler may cancel it between the two.
+    with suppress(asyncio.InvalidStateError):
         waiter.set_result(None)
 
 

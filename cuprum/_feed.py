@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import ExitStack
 
+    from cuprum._observability import Observation
     from cuprum._plan import RunPlan
 
 __all__ = ["Inlet"]
@@ -65,15 +66,18 @@ class Inlet(NamedTuple):
         if self.ours is not None:
             self.ours.close()
 
-    def begin(self, pid: int) -> asyncio.Task[None] | None:
+    def begin(self, pid: int, observation: Observation) -> asyncio.Task[None] | None:
         """Begin to feed the child with that number, if it is fed by us."""
         if self.sink is None:
             return None
-        return asyncio.create_task(_feed(self.sink, self.source, pid))
+        return asyncio.create_task(_feed(self.sink, self.source, pid, observation))
 
 
 async def _feed(
-    sink: Descriptor, source: Iterable[bytes] | AsyncIterable[bytes], pid: int
+    sink: Descriptor,
+    source: Iterable[bytes] | AsyncIterable[bytes],
+    pid: int,
+    observation: Observation,
 ) -> None:
     """Write all chunks of ``source`` to a child's standard input, then close it.
 
@@ -84,20 +88,23 @@ async def _feed(
         Exception: whatever ``source`` raised.
     """
     os.set_blocking(sink.fileno(), False)
+    count = 0
     try:
         if isinstance(source, AsyncIterable):
-            await _feed_as_it_comes(sink, aiter(source))
+            count = await _feed_as_it_comes(sink, aiter(source))
         else:
             for chunk in source:
-                await _put(sink, chunk)
+                count += await _put(sink, chunk)
                 await asyncio.sleep(0)
     except _ChildGoneError as gone:
-        _log_failure("write", pid, gone.reason)
+        _tell_failure("write", pid, gone.reason, observation)
+    else:
+        observation.stdin(byte_count=count)
     finally:
         try:
             sink.close()
         except OSError as error:
-            _log_failure("close", pid, error)
+            _tell_failure("close", pid, error, observation)
 
 
 class _ChildGoneError(Exception):
@@ -108,14 +115,15 @@ class _ChildGoneError(Exception):
         self.reason = reason
 
 
-async def _feed_as_it_comes(sink: Descriptor, chunks: AsyncIterator[bytes]) -> None:
+async def _feed_as_it_comes(sink: Descriptor, chunks: AsyncIterator[bytes]) -> int:
     """Feed, and notice a child that goes while there is nothing to write."""
+    count = 0
     it_reads = asyncio.timeout(None)  # runs out when somebody says so
     try:
         async with it_reads:
             with reader_watch(sink, lambda: it_reads.reschedule(0)):
                 async for chunk in chunks:
-                    await _put(sink, chunk)
+                    count += await _put(sink, chunk)
     except TimeoutError:
         if not it_reads.expired():
             raise
@@ -123,18 +131,24 @@ async def _feed_as_it_comes(sink: Descriptor, chunks: AsyncIterator[bytes]) -> N
     finally:
         if isinstance(chunks, AsyncGenerator):
             await chunks.aclose()  # or the loop would, some time after the run
+    return count
 
 
-async def _put(sink: Descriptor, chunk: bytes) -> None:
+async def _put(sink: Descriptor, chunk: bytes) -> int:
+    """Write a chunk; return its size in bytes."""
     if not isinstance(chunk, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"standard input takes bytes, not {type(chunk).__name__}")
+        raise TypeError(f"chunks must yield bytes, not {type(chunk).__name__}")
     try:
         await write_all(sink, chunk)
     except OSError as error:
         raise _ChildGoneError(error) from None
+    return memoryview(chunk).nbytes
 
 
-def _log_failure(operation: str, pid: int, error: OSError) -> None:
+def _tell_failure(
+    operation: str, pid: int, error: OSError, observation: Observation
+) -> None:
+    kind = type(error).__name__
     _logger.error(
         "stdin_%s_failed pid=%s error=%s",
         operation,
@@ -144,6 +158,7 @@ def _log_failure(operation: str, pid: int, error: OSError) -> None:
         extra={
             "cuprum_pid": pid,
             "cuprum_stdin_operation": operation,
-            "cuprum_error_type": type(error).__name__,
+            "cuprum_error_type": kind,
         },
     )
+    observation.stdin(operation=operation, error_type=kind, note=f"{kind}: {error}")

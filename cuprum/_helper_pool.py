@@ -18,7 +18,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from cuprum._descriptors import Descriptor, duplicate, make_pipe
+from cuprum._descriptors import Descriptor, duplicate, make_channel
 from cuprum._helper_process import HelperProcess
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ class WarmJob:
         *,
         fresh: bool = False,
     ) -> None:
-        status = make_pipe(owner)
+        status = make_channel(owner)
         self.status = status.reader
         self._owner = owner
         self._helper, self.may_be_stale = _pool.borrow(path, fresh=fresh)

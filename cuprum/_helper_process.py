@@ -11,7 +11,7 @@ import weakref
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from cuprum._descriptors import CHUNK_SIZE, Descriptor, make_pipe
+from cuprum._descriptors import CHUNK_SIZE, Descriptor, make_channel, make_pipe
 from cuprum._process import Process, unreaped
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def job_options(
         f"--engine={options.engine}",
         f"--drain={drain}",
         "--chain",
+        "--release",
         *(f"--tap={hop}" for hop in taps),
         *([] if progress is None else [f"--progress={progress:.6f}"]),
     ]
@@ -157,7 +158,7 @@ class Job(Protocol):
 
     @property
     def status(self) -> Descriptor:
-        """Where its records are read."""
+        """Where its records are read, and hops are released."""
         ...
 
     @property
@@ -215,7 +216,7 @@ class OwnHelper:
         numbers: Sequence[int],
         owner: ExitStack,
     ) -> None:
-        status = make_pipe(owner)
+        status = make_channel(owner)
         self._owner = owner
         self.status = status.reader
         self.process = HelperProcess(

@@ -112,6 +112,11 @@ class HelperPump:
             await self._job.end()
             self._read_available()
 
+    def release(self, hop: int) -> None:
+        """Have a hop end with what lies in its input, if others could still write."""
+        with suppress(OSError):  # whether it lives, its records tell
+            os.write(self._job.status.fileno(), b"%d\n" % hop)
+
     def report(self, hop: int) -> HopReport | None:
         """Return what a hop that has not ended had moved when last heard of."""
         return self._log.progress.get(hop)
@@ -178,7 +183,10 @@ class HelperPump:
     async def _read_until(self, is_enough: Callable[[], bool]) -> None:
         """Read records; the end of file and what is not a record end it as well."""
         while self._nonsense is None and not is_enough():
-            data = await read_chunk(self._job.status)
+            try:
+                data = await read_chunk(self._job.status)
+            except ConnectionResetError:  # gone with something unread
+                return
             if not data:
                 return
             self._feed(data)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Generic, Literal, TypeAlias, overload
 
+from cuprum._checks import check_file, check_seconds, check_type
 from cuprum._results import Captured
 from cuprum.pump import PumpOptions
 
@@ -40,15 +41,31 @@ class Redirect:
             directory; or an open file, used from where its descriptor stands, and
             left open.
         append: add to what a path has, instead of truncating it first.
+
+    Raises:
+        TypeError: the target is neither.
+
+    >>> from tempfile import TemporaryFile
+    >>> from cuprum import ECHO, sh
+    >>> with TemporaryFile("r") as file:
+    ...     to_file = RunOutputOptions(stdout=Redirect(file))
+    ...     _ = sh.make(ECHO)("-n", "hello").run_sync(output=to_file)
+    ...     file.seek(0), file.read()
+    (0, 'hello')
     """
 
     target: str | Path | OpenFile
     append: bool = False
 
+    def __post_init__(self) -> None:
+        check_file("target", self.target)
+
 
 @dataclass(frozen=True, slots=True)
 class RunOutputOptions(Generic[Captured]):
     """What happens to output.
+
+    What is redirected is neither captured nor echoed.
 
     Attributes:
         capture: keep it in the result.
@@ -60,12 +77,21 @@ class RunOutputOptions(Generic[Captured]):
         stderr: a file for standard error; or ``"stdout"``, to where standard output
             goes. Of a pipeline, all stages'.
         on_stdout_line: called with each line of standard output as it comes. A slow
-            callback slows the command down; one that raises ends the run.
+            callback slows the command down; one that raises ends the run. One that
+            is awaited when a timeout comes gets a quarter of a second to return.
         on_stderr_line: likewise for standard error; of a pipeline, all stages'.
 
     Raises:
-        TypeError: output is to go to something that is no `Redirect`.
+        TypeError: output is to go to something that is no `Redirect`, or a callback
+            cannot be called.
         ValueError: output was redirected, so that a callback would never be called.
+
+    >>> from cuprum import ECHO, sh
+    >>> echo = sh.make(ECHO)("hello")
+    >>> echo.run_sync(output=RunOutputOptions(text=False)).stdout.strip()
+    b'hello'
+    >>> echo.run_sync(output=RunOutputOptions(False, on_stdout_line=print)).stdout
+    hello
     """
 
     capture: bool = True
@@ -110,9 +136,11 @@ class RunOutputOptions(Generic[Captured]):
             target: object = getattr(self, name)
             is_merged = name == "stderr" and target == "stdout"
             # Anything else must not be taken for nothing: output would be lost.
-            if not (target is None or is_merged or isinstance(target, Redirect)):
-                raise TypeError(f"{name} takes a Redirect, not {target!r}")
-            if target is not None and getattr(self, f"on_{name}_line") is not None:
+            if not is_merged:
+                check_type(name, target, Redirect | None, "a Redirect")
+            callback: object = getattr(self, f"on_{name}_line")
+            check_type(f"on_{name}_line", callback, Callable | None, "a function")
+            if target is not None and callback is not None:
                 raise ValueError(f"{name} is redirected, on_{name}_line never called")
 
 
@@ -145,11 +173,22 @@ class ExecutionContext:
         stderr_sink: likewise ``sys.stderr``.
         encoding: codec of captured text, of text sinks and of text for stdin.
         errors: its error policy.
-        linger: seconds to wait, once all commands have exited, for descendants
-            that keep their pipes open; None sets no limit. What they write later
-            is not in the result, which says so (`CommandResult.is_truncated`). Two
-            seconds let a background process finish its last line.
+        tags: laid over the tags of every `ExecEvent`.
+        linger: seconds, once a command has exited, for descendants that keep one of
+            its pipes open, whether we read it or the next stage does; None sets no
+            limit. What they write later is not in the result, which says so
+            (`CommandResult.is_truncated`). Two seconds let a background process
+            finish its last line.
         pump: how data moves between the stages of a pipeline.
+
+    Raises:
+        TypeError: ``cancel_grace`` or ``linger`` is not seconds.
+        ValueError: ``linger`` is negative, or one of them not a number.
+
+    >>> from cuprum import LS, sh
+    >>> context = ExecutionContext(env={"LC_ALL": "C"}, cwd="/", timeout=10)
+    >>> sh.make(LS)("-d", "dev").run_sync(context=context).ok
+    True
     """
 
     env: Mapping[str, str] | None = None
@@ -160,8 +199,17 @@ class ExecutionContext:
     stderr_sink: IO[str] | None = None
     encoding: str = "utf-8"
     errors: str = "replace"
+    tags: Mapping[str, object] | None = None
     linger: float | None = field(default=2.0, kw_only=True)
     pump: PumpOptions = field(default=PumpOptions(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_seconds("cancel_grace", self.cancel_grace)
+        if self.linger is not None:
+            check_seconds("linger", self.linger, least=0)
+
+
+_Buffer = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +229,16 @@ class StdinInput:
             its exception.
 
     Raises:
+        TypeError: what was given is of another type.
         ValueError: more than one was given.
+
+    >>> from cuprum import Program, ProgramCatalogue, ProjectSettings, sh
+    >>> tools = ProjectSettings("tools", (Program("cat"),), (), ())
+    >>> cat = sh.make(Program("cat"), catalogue=ProgramCatalogue(projects=[tools]))
+    >>> cat().run_sync(stdin=StdinInput(text="one")).stdout
+    'one'
+    >>> cat().run_sync(stdin=StdinInput(chunks=[b"one, ", b"two"])).stdout
+    'one, two'
     """
 
     text: str | None = None
@@ -193,6 +250,13 @@ class StdinInput:
     )
 
     def __post_init__(self) -> None:
+        check_type("text", self.text, str | None, "a str")
+        check_type("data", self.data, _Buffer | None, "bytes")
+        check_type("path", self.path, str | Path | None, "a path")
+        what, but = "an iterable of bytes", str | _Buffer
+        check_type("chunks", self.chunks, Iterable | AsyncIterable | None, what, but)
+        if self.file is not None:
+            check_file("file", self.file)
         if self.text is not None and self.data is not None:
             raise ValueError("text and data cannot both be provided")
         given = self._given()

@@ -6,22 +6,23 @@ import asyncio
 import codecs
 import errno
 import io
-import itertools
 import os
-import select
-import sys
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from cuprum._descriptors import CHUNK_SIZE, CHUNKS_PER_TURN, readable, wake
+from cuprum._descriptors import (
+    CHUNK_SIZE,
+    CHUNKS_PER_TURN,
+    readable,
+    unread,
+    wake,
+)
 from cuprum._lines import LineSplitter
 from cuprum._pipe_size import AUTO_PIPE_AFTER, AUTO_PIPE_SIZE, grow_pipe
 
-if sys.platform != "win32":
-    import fcntl
-    import termios
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cuprum._descriptors import Descriptor
     from cuprum._options import LineCallback
     from cuprum._plan import RunPlan, StreamPlan
@@ -42,24 +43,42 @@ class Output:
         source: read end of the pipe, closed at its end of file.
         stream: what to do with it.
         plan: codec and the like.
+        observer: told of each line; it never raises.
 
     Attributes:
-        task: the reading; fails with what a line callback raised, or the codec for it.
+        ended: done at the end of file; fails with what a line callback raised, or the
+            codec for it. Cancelling it ends the reading.
         is_truncated: it was given up before the end of file.
     """
 
-    def __init__(self, source: Descriptor, stream: StreamPlan, plan: RunPlan) -> None:
+    def __init__(
+        self,
+        source: Descriptor,
+        stream: StreamPlan,
+        plan: RunPlan,
+        observer: Callable[[str], None] | None = None,
+    ) -> None:
         os.set_blocking(source.fileno(), False)
         self._source = source
         self._waiter: asyncio.Future[None] | None = None
         self._still_to_read: int | None = None
+        self._total = 0
         self._plan = plan
         self._kept = io.BytesIO() if stream.keep else None
         self._echo = None if stream.sink is None else _Echo(stream.sink, plan)
         self._callback = stream.on_line
+        self._observer = observer
         self._sink_error: Exception | None = None
         self.is_truncated = False
-        self.task = asyncio.create_task(self._run())
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None]
+        if self._callback is None and observer is None:
+            # No task: a short run would feel each turn of the loop that it takes.
+            self.ended = loop.create_future()
+            self.ended.add_done_callback(self._close)
+            source.add_reader(self._on_readable)
+        else:
+            self.ended = loop.create_task(self._read_lines())
 
     def value(self) -> Any:  # noqa: ANN401  str or bytes, as the plan says
         """Return what was captured, text or bytes; None if not capturing.
@@ -102,57 +121,85 @@ class Output:
 
         Nothing is cut short because a line callback takes its time.
         """
-        if self._still_to_read is None and _has_writer(self._source.fileno()):
+        if self._still_to_read is not None:
+            return
+        self._still_to_read = unread(self._source.fileno())
+        if self._still_to_read is not None:
             self.is_truncated = True
-            self._still_to_read = _fill_level(self._source.fileno())
             if self._waiter is not None:
                 wake(self._waiter)
+            elif not isinstance(self.ended, asyncio.Task):
+                self._on_readable()
 
     @property
     def _codec(self) -> tuple[str, str]:
         return self._plan.encoding, self._plan.errors
 
-    async def _run(self) -> None:
-        lines = None
-        if self._callback is not None:
-            lines = _Lines(self._callback, LineSplitter(*self._codec))
-        buffer = memoryview(bytearray(CHUNK_SIZE))
-        size = total = 0
+    def _on_readable(self) -> None:
+        if self.ended.done():
+            return
         try:
-            for count in itertools.count(1):
-                size = await self._read_into(buffer)
-                if size == 0:
-                    break
-                total += size
-                chunk = buffer[:size]
-                if self._kept is not None:
-                    self._kept.write(chunk)
-                self._pass_on(chunk)
-                if lines is not None:
-                    await lines.feed(chunk)
-                elif count % CHUNKS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-                if total - size < AUTO_PIPE_AFTER <= total:
-                    grow_pipe(self._source.fileno(), AUTO_PIPE_SIZE)
-        finally:
-            self._still_to_read = 0
-            self._source.close()
-        self._pass_on(buffer[:0], final=True)
-        if lines is not None:
-            await lines.feed(b"", final=True)
+            for _ in range(CHUNKS_PER_TURN):
+                if not self._take():
+                    self._close()
+                    self.ended.set_result(None)
+                    return
+        except BlockingIOError:
+            pass
+        except Exception as error:
+            self.ended.set_exception(error)
 
-    async def _read_into(self, buffer: memoryview) -> int:
-        """Read once; return 0 at the end of file, or of what is still to be read."""
-        while self._still_to_read != 0:
-            try:
-                size = os.readv(self._source.fileno(), (buffer[: self._still_to_read],))
-            except BlockingIOError:
-                await self._readable()
-            else:
-                if self._still_to_read is not None:
-                    self._still_to_read -= size
-                return size
-        return 0
+    async def _read_lines(self) -> None:
+        lines: _Lines | None = None
+        is_decodable = True
+        chunk = None
+        try:
+            while chunk != b"":
+                try:
+                    chunk = self._take()
+                except BlockingIOError:
+                    await self._readable()
+                    continue
+                if is_decodable:
+                    try:
+                        lines = lines or self._new_lines()
+                        await lines.feed(chunk)
+                    except Exception as error:
+                        if self._callback is not None:
+                            raise
+                        # Merely observed: read on, and raise when it has ended.
+                        self._sink_error = self._sink_error or error
+                        is_decodable = False
+                await asyncio.sleep(0)
+        finally:
+            self._close()
+
+    def _new_lines(self) -> _Lines:
+        return _Lines(self._callback, self._observer, LineSplitter(*self._codec))
+
+    def _take(self) -> bytes:
+        """Read once and keep it; nothing at the end, or of what is still to be read.
+
+        Raises:
+            BlockingIOError: there is nothing now.
+        """
+        size = CHUNK_SIZE if self._total < AUTO_PIPE_AFTER else AUTO_PIPE_SIZE
+        if self._still_to_read is not None:
+            size = min(size, self._still_to_read)
+        chunk = os.read(self._source.fileno(), size) if size else b""
+        if self._still_to_read is not None:
+            self._still_to_read -= len(chunk)
+        if self._kept is not None:
+            self._kept.write(chunk)
+        self._pass_on(chunk)
+        self._total += len(chunk)
+        if self._total - len(chunk) < AUTO_PIPE_AFTER <= self._total:
+            grow_pipe(self._source.fileno(), AUTO_PIPE_SIZE)
+        return chunk
+
+    def _close(self, _: object = None) -> None:
+        self._still_to_read = 0
+        self._source.close()
 
     async def _readable(self) -> None:
         """Wait until there is something to read, or nothing any more."""
@@ -162,46 +209,42 @@ class Output:
         finally:
             self._waiter = None
 
-    def _pass_on(self, chunk: memoryview, *, final: bool = False) -> None:
+    def _pass_on(self, chunk: bytes) -> None:
         if self._echo is None or self._sink_error is not None:
             return
         try:
-            self._echo.write(chunk, final=final)
+            self._echo.write(chunk, final=not chunk)
         except Exception as error:
             self._sink_error = error
 
 
-def _has_writer(fd: int) -> bool:
-    """Tell whether somebody has the other end of the pipe ``fd`` open."""
-    poll = select.poll()
-    poll.register(fd, 0)
-    return not any(events & select.POLLHUP for _, events in poll.poll(0))
-
-
-def _fill_level(fd: int) -> int:
-    """Return how many bytes lie in the pipe ``fd``."""
-    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-
 class _Lines:
-    """A callback for lines, and what cuts them."""
+    """Who is told of lines, and what cuts them."""
 
-    def __init__(self, callback: LineCallback, splitter: LineSplitter) -> None:
+    def __init__(
+        self,
+        callback: LineCallback | None,
+        observer: Callable[[str], None] | None,
+        splitter: LineSplitter,
+    ) -> None:
         self._callback = callback
+        self._observer = observer
         self._splitter = splitter
 
-    async def feed(self, chunk: bytes | memoryview, *, final: bool = False) -> None:
-        """Call back with every line that is complete now."""
-        callback = self._callback
+    async def feed(self, chunk: bytes) -> None:
+        """Tell of every line that is complete now; at the end, of the last as well."""
+        callback, observer = self._callback, self._observer
         turn_over = monotonic() + _TURN_SECONDS
-        for line in self._splitter.feed(chunk, final=final):
-            waiting = callback(line)
-            if waiting is not None:
-                await waiting
+        for line in self._splitter.feed(chunk, final=not chunk):
+            if observer is not None:
+                observer(line)
+            if callback is not None:
+                waiting = callback(line)
+                if waiting is not None:
+                    await waiting
             if monotonic() > turn_over:
                 await asyncio.sleep(0)
                 turn_over = monotonic() + _TURN_SECONDS
-        await asyncio.sleep(0)
 
 
 class _Echo:
@@ -214,17 +257,17 @@ class _Echo:
         self._errors = plan.errors
         self._decoder: codecs.IncrementalDecoder | None = None
 
-    def write(self, chunk: memoryview, *, final: bool) -> None:
+    def write(self, chunk: bytes, *, final: bool) -> None:
         if self._buffer is None:
             self._write_text(chunk, final=final)
         elif chunk:
             self._write_bytes(self._buffer, chunk)
 
-    def _write_bytes(self, buffer: IO[bytes], chunk: memoryview) -> None:
+    def _write_bytes(self, buffer: IO[bytes], chunk: bytes) -> None:
         # Text written to the sink before the run must not come out after it.
         if hasattr(self._sink, "flush"):
             self._sink.flush()
-        rest = chunk
+        rest = memoryview(chunk)
         while rest:
             # An unbuffered stream may take less than all of it, or say None where
             # a non-blocking one would have to wait. Others say what they like.
@@ -234,7 +277,7 @@ class _Echo:
             rest = rest[len(rest) if size is None else size :]
         buffer.flush()
 
-    def _write_text(self, chunk: memoryview, *, final: bool) -> None:
+    def _write_text(self, chunk: bytes, *, final: bool) -> None:
         if self._decoder is None:
             if not chunk:
                 return

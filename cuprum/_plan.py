@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
-from cuprum._options import ExecutionContext, RunOutputOptions
-from cuprum.context import current_context, resolve_env
-from cuprum.pump import HopReport, check_interval
+from cuprum._checks import check_seconds, check_type
+from cuprum._options import ExecutionContext, RunOutputOptions, StdinInput
+from cuprum.context import current_context, merge_env_overlays, resolve_env
+from cuprum.pump import HopReport, Tap, check_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from cuprum._command import SafeCmd
-    from cuprum._options import LineCallback, Redirect, StdinInput
-    from cuprum.pump import PumpOptions, Tap
+    from cuprum._options import LineCallback, Redirect
+    from cuprum.context import AfterHook, BeforeHook
+    from cuprum.events import ExecHook
+    from cuprum.pump import PumpOptions
 
 __all__ = ["OUTPUT_GRACE", "ProgressCallback", "RunPlan", "StreamPlan", "make_plan"]
 
@@ -58,8 +62,8 @@ class RunPlan:
     """Settled parameters of a run; see `ExecutionContext` for their meaning.
 
     ``stdin`` is None where there is none to feed, ``payload`` what its text or data
-    is in bytes; ``env`` a child's whole environment, or None to inherit; ``timeout``
-    the effective limit.
+    is in bytes; ``overlay`` what is laid over the environment; ``timeout`` the
+    effective limit.
     """
 
     stdin: StdinInput | None
@@ -69,20 +73,30 @@ class RunPlan:
     text: bool
     encoding: str
     errors: str
-    env: dict[str, str] | None
+    capture: bool
+    echo: bool
+    overlay: Mapping[str, str] | None
     cwd: str | None
     cancel_grace: float
     linger: float | None
     timeout: float | None
     pump: PumpOptions
+    tags: Mapping[str, object] | None
+    before_hooks: tuple[BeforeHook, ...]
+    after_hooks: tuple[AfterHook, ...]
+    observe_hooks: tuple[ExecHook, ...]
     taps: tuple[Tap, ...] = ()
     on_progress: ProgressCallback | None = None
     progress_interval: float = 0.5
 
+    def child_env(self) -> dict[str, str] | None:
+        """Return a child's whole environment as of now; None to inherit ours."""
+        return resolve_env(self.overlay)
+
 
 def make_plan(
     commands: Sequence[SafeCmd],
-    output: RunOutputOptions[str] | RunOutputOptions[bytes] | None,
+    output: RunOutputOptions[str | bytes] | None,
     timeout: float | None,
     context: ExecutionContext | None,
     stdin: StdinInput | None,
@@ -94,14 +108,23 @@ def make_plan(
     """Check ``commands`` against the active context and settle the parameters.
 
     The limit is the first that is set of: the call's, the execution context's, the
-    active context's. The environment is read now, so make the plan right before
-    the first child starts.
+    active context's. So are hooks: what is registered later is for later runs.
 
     Raises:
         ForbiddenProgramError: the active context denies a program.
         UnicodeEncodeError, LookupError: see `StdinInput.resolve`.
-        ValueError: the interval is not above 0, or too long.
+        TypeError: a parameter is not of its type, or the callback not ordinary.
+        ValueError: the interval is not above 0, or too long; or the limit is no number.
     """
+    check_type("output", output, RunOutputOptions | None, "RunOutputOptions")
+    check_type("context", context, ExecutionContext | None, "an ExecutionContext")
+    check_type("stdin", stdin, StdinInput | None, "a StdinInput")
+    check_type("taps", taps, Sequence, "a sequence of Tap")
+    for tap in taps:
+        check_type("taps", tap, Tap, "a sequence of Tap")
+    check_type("on_progress", on_progress, Callable | None, "a function")
+    if iscoroutinefunction(on_progress):
+        raise TypeError("on_progress takes an ordinary function, not a coroutine's")
     active = current_context()
     for command in commands:
         active.check_allowed(command.program)
@@ -109,6 +132,9 @@ def make_plan(
     output = output or RunOutputOptions()
     context = context or ExecutionContext()
     limits = (timeout, context.timeout, active.timeout)
+    limit = next((limit for limit in limits if limit is not None), None)
+    if limit is not None:
+        check_seconds("timeout", limit)
     return RunPlan(
         stdin=stdin,
         payload=stdin and stdin.resolve(context),
@@ -127,12 +153,18 @@ def make_plan(
         text=output.text,
         encoding=context.encoding,
         errors=context.errors,
-        env=resolve_env(active.env_overlay, context.env),
+        capture=output.capture,
+        echo=output.echo,
+        overlay=merge_env_overlays(active.env_overlay, context.env),
         cwd=None if context.cwd is None else str(context.cwd),
         cancel_grace=context.cancel_grace,
         linger=context.linger,
-        timeout=next((limit for limit in limits if limit is not None), None),
+        timeout=limit,
         pump=context.pump,
+        tags=context.tags,
+        before_hooks=active.before_hooks,
+        after_hooks=active.after_hooks,
+        observe_hooks=active.observe_hooks,
         taps=tuple(taps),
         on_progress=on_progress,
         progress_interval=progress_interval,
@@ -140,7 +172,7 @@ def make_plan(
 
 
 def _stream(
-    output: RunOutputOptions[str] | RunOutputOptions[bytes],
+    output: RunOutputOptions[str | bytes],
     target: Redirect | Literal["stdout"] | None,
     sink: IO[str] | None,
     on_line: LineCallback | None,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import ExitStack
 
 __all__ = ["LOST_STATUS", "Process", "unreaped"]
@@ -48,6 +48,7 @@ class Process:
             is root's. Only then it can live on after ``owner`` has closed.
         pid: process number.
         returncode: exit status, or minus a signal's number; None while it runs.
+        on_exit: called on the event loop when the process has exited.
     """
 
     def __init__(self, popen: subprocess.Popen[bytes], owner: ExitStack) -> None:
@@ -61,6 +62,7 @@ class Process:
         self.is_ours = True
         self.pid = popen.pid
         self.returncode: int | None = None
+        self.on_exit: Callable[[], None] | None = None
 
     @classmethod
     def spawn(
@@ -148,6 +150,8 @@ class Process:
         self._unwatch()
         if not self._loop.is_closed():
             self.exited.set_result(None)
+            if self.on_exit is not None:
+                self.on_exit()
 
     def _unwatch(self) -> None:
         if self._pidfd is not None:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from cuprum.program import Program
     from cuprum.pump import HopReport, TapReport
 
-    Captured = TypeVar("Captured", str, bytes, default=str)
+    Captured = TypeVar("Captured", bound=str | bytes, default=str, covariant=True)
 else:
-    Captured = TypeVar("Captured", str, bytes)
+    Captured = TypeVar("Captured", bound=str | bytes, covariant=True)
 
 __all__ = [
     "Captured",
@@ -50,7 +50,13 @@ class CommandResult(Generic[Captured]):
         stdout: what was captured, `str` or `bytes`; None if nothing was to be.
         stderr: likewise.
         is_truncated: a descendant that the command left behind still held its output
-            open when the time for that was over; what it wrote then is not here.
+            open when the time for that was over; what it wrote then is not here, nor
+            did the next stage get it.
+
+    >>> from cuprum import ECHO, sh
+    >>> result = sh.make(ECHO)("-n", "hello").run_sync()
+    >>> result.ok, result.exit_code, result.stdout, result.stderr
+    (True, 0, 'hello', '')
     """
 
     program: Program
@@ -78,6 +84,12 @@ class PipelineResult(Generic[Captured]):
         bottleneck: index of the stage that the others waited for; None where
             nothing waited long enough to say.
         taps: one report per tap, in the order in which they were given.
+
+    >>> from cuprum import TAR, sh
+    >>> tar = sh.make(TAR)
+    >>> result = (tar("-cf", "-", "/dev/null") | tar("-tf", "-")).run_sync()
+    >>> result.ok, [stage.exit_code for stage in result.stages], len(result.hops)
+    (True, [0, 0], 1)
     """
 
     stages: tuple[CommandResult[Captured], ...]
@@ -124,6 +136,13 @@ class PartialOutput:
     Attributes:
         stdout: of the last stage; None if not capturing.
         stderr: of all stages, in their order; None if not capturing.
+
+    >>> from cuprum import ECHO, sh
+    >>> try:
+    ...     sh.make(ECHO)("hello").run_sync(timeout=0)
+    ... except TimeoutExpired as error:
+    ...     partial_output(error).stderr
+    ''
     """
 
     stdout: str | bytes | None
@@ -142,19 +161,33 @@ def partial_output(error: BaseException) -> PartialOutput | None:
     a timeout, a cancellation, a ``KeyboardInterrupt``, a callback, the pump.
 
     Args:
-        error: the exception, or one raised while that one was handled.
+        error: the exception, or one raised while that one was handled, or a group
+            with it.
 
     Returns:
-        The output; None if the exception comes from elsewhere.
+        The output, in a group that of the first run; None if the exception comes
+        from elsewhere.
+
+    >>> from cuprum import ECHO, RunOutputOptions, sh
+    >>> options = RunOutputOptions(on_stdout_line=float)
+    >>> try:
+    ...     sh.make(ECHO)("-n", "hello").run_sync(output=options)
+    ... except ValueError as error:
+    ...     partial_output(error).stdout
+    'hello'
     """
     seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
+    links: list[BaseException | None] = [error]
+    for link in links:  # it grows meanwhile
+        if link is None or id(link) in seen:
+            continue
         output = getattr(link, "__cuprum_output__", None)
         if isinstance(output, PartialOutput):
             return output
         seen.add(id(link))
-        link = link.__cause__ or link.__context__
+        if isinstance(link, BaseExceptionGroup):
+            links += link.exceptions  # pyright: ignore[reportUnknownMemberType]
+        links.append(link.__cause__ or link.__context__)
     return None
 
 
@@ -166,6 +199,11 @@ class TimeoutExpired(TimeoutError):
         timeout: the limit in seconds, as it was given.
         output: what had been captured of standard output; None if not capturing.
         stderr: likewise; of a pipeline, all stages' in order.
+
+    >>> from cuprum import ECHO, sh
+    >>> sh.make(ECHO)("hello").run_sync(timeout=0)
+    Traceback (most recent call last):
+    cuprum._results.TimeoutExpired: Command ('echo', 'hello') timed out after 0 seconds
     """
 
     def __init__(

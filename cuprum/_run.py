@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from cuprum._backend import StreamBackend, get_stream_backend
 from cuprum._bottleneck import find_bottleneck
-from cuprum._child import Child, Outlet, spawn
 from cuprum._descriptors import require_posix
-from cuprum._feed import Inlet
+from cuprum._observability import Observation
 from cuprum._plan import OUTPUT_GRACE, RunPlan
 from cuprum._progress import watch_progress
 from cuprum._results import (
@@ -25,22 +23,25 @@ from cuprum._results import (
     attach_output,
     is_sigpipe,
 )
-from cuprum._tasks import abandon, finish, raise_first, settle
+from cuprum._stages import Stages
+from cuprum._tasks import abandon, finish, has_failed, raise_first, settle
 from cuprum._teardown import Teardown
 from cuprum._wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cuprum._command import SafeCmd
-    from cuprum._descriptors import Descriptor
-    from cuprum._process import Process
 
 __all__ = ["run_stages"]
 
 
-async def run_stages(commands: Sequence[SafeCmd], plan: RunPlan) -> PipelineResult[Any]:
+async def run_stages(
+    commands: Sequence[SafeCmd], make_plan: Callable[[], RunPlan]
+) -> PipelineResult[Any]:
     """Run ``commands`` until all of them have exited and their output has ended.
+
+    The plan is made here, as it depends on the context that is active now.
 
     Raises:
         ValueError: ``CUPRUM_STREAM_BACKEND`` is set to nonsense; or a tap is at a hop
@@ -54,28 +55,53 @@ async def run_stages(commands: Sequence[SafeCmd], plan: RunPlan) -> PipelineResu
             input raised.
     """
     require_posix()
+    plan = make_plan()
     # A single command moves nothing between stages, and does not care.
     backend = get_stream_backend() if len(commands) > 1 else StreamBackend.PYTHON
-    deadline = asyncio.timeout(plan.timeout)
+    observation = Observation(commands, plan)
+    try:
+        observation.plan()
+        result = await _run_observed(commands, plan, backend, observation)
+    except GeneratorExit:
+        raise  # nothing can be awaited any more
+    except BaseException as error:
+        await observation.finish(error)
+        raise
+    await observation.finish(None)
+    return result
+
+
+async def _run_observed(
+    commands: Sequence[SafeCmd],
+    plan: RunPlan,
+    backend: StreamBackend,
+    observation: Observation,
+) -> PipelineResult[Any]:
+    deadline = asyncio.timeout(None)  # the clock starts when all stages have started
     with ExitStack() as stack:
-        run = _Run(commands, plan, backend, stack)
+        run = _Run(commands, plan, backend, observation, stack)
         try:
             async with run:
-                run.spawn()
+                run.stages.spawn()
                 async with deadline:
+                    if plan.timeout is not None:
+                        now = asyncio.get_running_loop().time()
+                        deadline.reschedule(now + plan.timeout)
                     await run.supervise()
-            return run.result()
+            return run.conclude()
         except GeneratorExit:
             raise  # there is nobody who could ask for the output
         except BaseException as error:
-            partial = run.partial_output()
+            partial = run.stages.partial_output()
             if isinstance(error, TimeoutError) and deadline.expired():
                 expired = _timeout_expired(commands, plan, partial)
-                run.name_strays(expired)
+                run.stages.name_strays(expired)
                 raise expired from error
             attach_output(error, partial)
-            run.name_strays(error)
+            run.stages.name_strays(error)
             raise
+        finally:
+            run.tell_ends()
 
 
 def _timeout_expired(
@@ -104,26 +130,27 @@ class _Run:
         commands: Sequence[SafeCmd],
         plan: RunPlan,
         backend: StreamBackend,
+        observation: Observation,
         owner: ExitStack,
     ) -> None:
-        self._commands = commands
         self._plan = plan
+        self._observation = observation
         self._owner = owner
         self._last = len(commands) - 1
-        self._children: list[Child] = []
-        self._processes: list[Process] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._feeding: asyncio.Task[None] | None = None
+        self._ends: list[asyncio.Future[None]] = []
+        self._watching: list[asyncio.Task[None]] = []
         self._failure_index: int | None = None
         self._failing: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lingering: set[int] = set()
+        self._is_supervised = False
         self._is_over = False
         self._wiring = Wiring(self._last, plan, backend, owner)
-        self._pipes = set(self._wiring.inodes)
+        self.stages = Stages(commands, plan, self._wiring, observation, owner)
         self._teardown = Teardown(
-            self._processes,
+            self.stages.processes,
             plan.cancel_grace,
-            pipes=self._pipes,
+            pipes=self.stages.pipes,
             spare=lambda: () if self._wiring.pid is None else (self._wiring.pid,),
             owner=owner,
         )
@@ -141,133 +168,102 @@ class _Run:
             if not self._is_over:
                 self._teardown.kill()
 
-    def spawn(self) -> None:
-        """Start every stage; OSError of the first that cannot be started."""
-        plan, owner = self._plan, self._owner
-        inlet = Inlet.open(plan, owner, is_piped=self._last > 0)
-        stdout = Outlet.open(plan.stdout, owner)
-        self._note_pipes(inlet.sink, stdout.reader)
-        shared: Outlet | None = None
-        if plan.stderr.target == "stdout":
-            shared = Outlet(stdout.writer)
-        elif plan.stderr.target is not None:
-            shared = Outlet.open(plan.stderr, owner)
-            if stdout.is_same_path(shared):
-                shared = Outlet(stdout.writer)
-        outlets: list[tuple[Outlet, Outlet]] = []
-        for stage, command in enumerate(self._commands):
-            is_last = stage == self._last
-            stderr = shared or Outlet.open(plan.stderr, owner)
-            self._note_pipes(stderr.reader)
-            process = spawn(
-                command,
-                stage,
-                plan,
-                owner,
-                stdin=self._wiring.stdin(stage) if stage else inlet.number,
-                stdout=stdout.number if is_last else self._wiring.stdout(stage),
-                stderr=stderr.number,
-            )
-            self._processes.append(process)
-            self._wiring.close_outer_ends(stage)
-            if stage == 0:
-                inlet.close()
-            if is_last:
-                stdout.close()
-            if stderr is not shared:
-                stderr.close()
-            outlets.append((stdout if is_last else Outlet(None), stderr))
-        if shared is not None:
-            shared.close()
-        # Only now what takes us time: the stages are busy with themselves meanwhile.
-        for command, process, (out, err) in zip(
-            self._commands, self._processes, outlets, strict=True
-        ):
-            process.watch()
-            process.exited.add_done_callback(self._tell)
-            child = Child(
-                command,
-                process,
-                stdout=out.read(plan.stdout, plan),
-                stderr=err.read(plan.stderr, plan),
-            )
-            self._children.append(child)
-            for output in child.outputs:
-                self._follow(output.task)
-        self._feeding = inlet.begin(self._processes[0].pid)
-        self._follow(self._feeding)
-
-    def _note_pipes(self, *ends: Descriptor | None) -> None:
-        """Remember the pipes that stages may pass on to others."""
-        for end in ends:
-            if end is not None:
-                self._pipes.add(os.fstat(end.fileno()).st_ino)
-
     async def supervise(self) -> None:
         """Put the pump to work and wait for the end, or for the first failure.
 
         Raises:
             Exception: what a callback or the source of standard input raised.
         """
+        for process in self.stages.processes:
+            process.on_exit = self._look
+        for end in self.stages.ends():
+            self._follow(end)
         await self._wiring.start()
+        self._observation.hop_start(self._wiring.reports())
         outcomes = self._wiring.outcomes
         if self._last > 0:
             self._follow(asyncio.create_task(self._wiring.wait()))
         for hop in (*outcomes.hops, outcomes.failure):
-            hop.add_done_callback(self._tell)
+            hop.add_done_callback(self._look)
         with watch_progress(self._wiring.reports, self._plan) as progress:
-            watching = [] if progress is None else [progress]
-            for task in watching:
-                task.add_done_callback(self._tell)
-            is_lingering = False
-            while True:
-                self._look_for_failure()
-                raise_first([*self._tasks, *watching])
-                if self._has_ended() or outcomes.failure.done():
-                    break
-                if not is_lingering and self._plan.linger is not None:
-                    is_lingering = self._linger(self._plan.linger)
-                await self._news.wait()
-                self._news.clear()
-            await settle(watching, within=0)
-            raise_first(watching)
+            if progress is not None:
+                progress.add_done_callback(self._look)
+                self._watching.append(progress)
+            self._is_supervised = True
+            self._look()
+            await self._over
+            await settle(self._watching, within=0)
+            raise_first([*self._ends, *self._watching])
         self._is_over = self._has_ended()
 
-    def _follow(self, task: asyncio.Task[None] | None) -> None:
-        """Wait for ``task`` as well, whose failure ends the run."""
-        if task is not None:
-            self._tasks.append(task)
-            self._owner.callback(abandon, task)
-            task.add_done_callback(self._tell)
+    def _follow(self, end: asyncio.Future[None]) -> None:
+        """Wait for ``end`` as well, whose failure ends the run."""
+        self._ends.append(end)
+        self._owner.callback(abandon, end)
+        end.add_done_callback(self._look)
 
-    def _tell(self, _: asyncio.Future[Any]) -> None:
-        self._news.set()
+    def _look(self, _: object = None) -> None:
+        """Something has ended: see what that means for the run."""
+        if not self._is_supervised or self._over.done():
+            return
+        with suppress(asyncio.InvalidStateError):  # cancelled a moment ago, by a signal
+            try:
+                if self._is_decided():
+                    self._over.set_result(None)
+            except Exception as error:
+                self._over.set_exception(error)
+
+    def _is_decided(self) -> bool:
+        """Tell whether there is nothing to wait for; the others may have to end."""
+        self._tell_of_hops()
+        self._look_for_failure()
+        ends = (*self._ends, *self._watching)
+        if self._wiring.outcomes.failure.done() or any(map(has_failed, ends)):
+            return True
+        if self._has_ended():
+            return True
+        if self._plan.linger is not None:
+            self._linger(self._plan.linger)
+        return False
 
     def _has_ended(self) -> bool:
-        return all(process.exited.done() for process in self._processes) and all(
-            task.done() for task in self._tasks
-        )
+        return self.stages.have_exited() and all(end.done() for end in self._ends)
 
-    def _linger(self, seconds: float) -> bool:
-        """Once all stages have exited, others may hold their pipes for a while.
+    def _linger(self, seconds: float) -> None:
+        """Where stages have exited, others may hold their pipes for a while.
 
-        Returns:
-            Whether that while has begun; not before those who have to be ended are.
+        It does not begin before those who have to be ended are.
         """
-        has_exited = all(process.exited.done() for process in self._processes)
-        if not has_exited or (self._failing is not None and not self._failing.done()):
-            return False
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(max(0.0, seconds), self._give_up)
-        self._owner.callback(timer.cancel)
-        return True
+        if self._is_failing():
+            return
+        exited = [process.exited.done() for process in self.stages.processes]
+        exited[-1] = all(exited)  # they may share its pipe, for standard error
+        for stage, has_exited in enumerate(exited):
+            if has_exited and stage not in self._lingering:
+                self._lingering.add(stage)
+                self._later(seconds, self._give_up, stage)
 
-    def _give_up(self) -> None:
-        for child in self._children:
-            for output in child.outputs:
-                output.give_up()
-        if self._feeding is not None:
-            self._feeding.cancel()
+    def _later(self, seconds: float, callback: Callable[..., None], *args: int) -> None:
+        timer = asyncio.get_running_loop().call_later(seconds, callback, *args)
+        self._owner.callback(timer.cancel)
+
+    def _is_failing(self) -> bool:
+        return self._failing is not None and not self._failing.done()
+
+    def _give_up(self, stage: int) -> None:
+        if self._is_failing():
+            self._lingering.remove(stage)  # anew, once that is over
+            return
+        for output in self.stages.children[stage].outputs:
+            output.give_up()
+        if stage == 0 and self.stages.feeding is not None:
+            self.stages.feeding.cancel()
+        if stage != self._last:
+            self._wiring.release(stage)
+        else:
+            self._later(OUTPUT_GRACE, self._give_up_hops)
+
+    def _give_up_hops(self) -> None:
         if None in self._wiring.outcomes.known():
             # What flows between descendants that are left is not whole, and not ours.
             self._wiring.outcomes.fail(
@@ -282,7 +278,7 @@ class _Run:
         """
         if self._failure_index is not None:
             return
-        for stage in range(len(self._processes)):
+        for stage in range(len(self.stages.processes)):
             if self._has_failed(stage):
                 self._failure_index = stage
                 if stage != self._last:
@@ -293,7 +289,7 @@ class _Run:
 
     def _has_failed(self, stage: int) -> bool:
         """Tell whether a stage is known to have failed."""
-        status = self._processes[stage].returncode
+        status = self.stages.processes[stage].returncode
         if status is None or status == 0:
             return False
         if stage == self._last or not is_sigpipe(status):
@@ -310,40 +306,44 @@ class _Run:
             await self._teardown.wait()
         # The stages are gone, so pump and outputs end by themselves, unless somebody
         # else holds a pipe open.
-        await settle(self._tasks, within=OUTPUT_GRACE)
+        await settle(self._ends, within=OUTPUT_GRACE)
         await self._wiring.stop()
         self._is_over = True
 
-    def name_strays(self, error: BaseException) -> None:
-        """Say in ``error`` which stages could not be ended."""
-        for stage, process in enumerate(self._processes):
-            if process.returncode is None and not process.is_ours:
-                error.add_note(f"stage {stage} runs on: pid {process.pid} is not ours")
-
-    def result(self) -> PipelineResult[Any]:
-        """Build the result of a run that has come to its end.
+    def conclude(self) -> PipelineResult[Any]:
+        """Build the result of a run that has come to its end, and tell of it.
 
         Raises:
             OSError: see `HopOutcomes.reports`.
-            Exception: the first error of a sink or the codec.
+            Exception: the first error of a sink, the codec or a hook.
         """
+        self._observation.check()
         hops = self._wiring.outcomes.reports()
-        return PipelineResult(
-            stages=tuple(child.result() for child in self._children),
+        result: PipelineResult[Any] = PipelineResult(
+            stages=tuple(
+                child.result(hop)
+                for child, hop in zip(self.stages.children, (*hops, None), strict=True)
+            ),
             failure_index=self._failure_index,
             hops=hops,
             bottleneck=find_bottleneck(hops),
             taps=tuple(self._wiring.outcomes.taps[tap.hop] for tap in self._plan.taps),
         )
+        for stage, process in enumerate(result.stages):
+            self._observation.exit(stage, process.exit_code)
+        self._observation.after(result.stages)
+        return result
 
-    def partial_output(self) -> PartialOutput:
-        """Return what has been captured so far."""
-        empty: Any = "" if self._plan.text else b""
-        stdout: Any = empty if self._plan.stdout.keep else None
-        stderr: Any = empty if self._plan.stderr.keep else None
-        for child in self._children:
-            if child.stdout is not None:
-                stdout = child.stdout.partial_value()
-            if child.stderr is not None and stderr is not None:
-                stderr += child.stderr.partial_value()
-        return PartialOutput(stdout, stderr)
+    def tell_ends(self) -> None:
+        """Tell of the ends that have not been told of; the run raises something."""
+        for hop, outcome in enumerate(self._wiring.outcomes.known()):
+            self._observation.hop_end(hop, outcome)
+        for stage, process in enumerate(self.stages.processes):
+            if process.returncode is not None:
+                with suppress(Exception):  # logged; what the run raises is first
+                    self._observation.exit(stage, process.returncode)
+
+    def _tell_of_hops(self) -> None:
+        for hop, outcome in enumerate(self._wiring.outcomes.known()):
+            if outcome is not None:
+                self._observation.hop_end(hop, outcome)

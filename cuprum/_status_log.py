@@ -113,6 +113,7 @@ class StatusLog:
             elapsed=record.count("elapsed_ns") * _NS,
             waited_for_input=record.count("wait_input_ns") * _NS,
             waited_for_output=record.count("wait_output_ns") * _NS,
+            released=record.flag("released", False),
         )
         if report.bytes_read != report.bytes_written + report.bytes_discarded:
             raise StatusError(f"the counts of hop {hop} do not add up")
@@ -164,8 +165,8 @@ class _Record:
             raise self._bad(name)
         return value
 
-    def flag(self, name: str) -> bool:
-        value = self._members.get(name)
+    def flag(self, name: str, default: bool | None = None) -> bool:
+        value = self._members.get(name, default)
         if not isinstance(value, bool):
             raise self._bad(name)
         return value

@@ -21,6 +21,7 @@ from cuprum._descriptors import (
     Descriptor,
     readable,
     reader_watch,
+    unread,
     wake,
     writable,
 )
@@ -98,6 +99,11 @@ class PythonPump:
         for task in self._tasks:
             abandon(task)
 
+    def release(self, hop: int) -> None:
+        """Have a hop end with what lies in its input, if others could still write."""
+        if not self._tasks[hop].done():
+            self._hops[hop].release()
+
     def report(self, hop: int) -> HopReport:
         """Return what the hop has moved so far."""
         return self._hops[hop].report()
@@ -130,6 +136,7 @@ class _Hop:
         self._drain: Literal["eof", "timeout", "closed"] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._drain_until: float | None = None
+        self._still_to_read: int | None = None
         self.following: _Hop | None = None
 
     async def run(self) -> HopOutcome:
@@ -173,7 +180,15 @@ class _Hop:
             waited_for_input=self._starved + waited * (self._waiting == "input"),
             waited_for_output=self._blocked + waited * (self._waiting == "output"),
             waiting=self._waiting,
+            released=self._still_to_read is not None,
         )
+
+    def release(self) -> None:
+        """Take what lies in the input, and no more, unless its end will come."""
+        if self._still_to_read is None:
+            self._still_to_read = unread(self._source.fileno())
+            if self._waiter is not None:
+                wake(self._waiter)
 
     async def _forward(self, buffer: memoryview) -> None:
         if isinstance(self._options.pipe_size, int):
@@ -204,13 +219,20 @@ class _Hop:
         return 0
 
     def _take(self, buffer: memoryview) -> int:
+        """Read once; return 0 at the end of file, or of what is still to be read."""
+        if self._still_to_read == 0:
+            return 0
         try:
-            size = os.readv(self._source.fileno(), (buffer,))
+            size = os.readv(self._source.fileno(), (buffer[: self._still_to_read],))
         except BlockingIOError:
+            if self._still_to_read is not None:
+                return 0  # others have taken the rest
             raise
         except OSError as error:
             raise _HopFailure("read", error) from error
         self._read += size
+        if self._still_to_read is not None:
+            self._still_to_read -= size
         return size
 
     async def _write(self, data: memoryview) -> None:

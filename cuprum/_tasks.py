@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
-__all__ = ["abandon", "finish", "raise_first", "run_to_end", "settle"]
+__all__ = [
+    "abandon",
+    "finish",
+    "has_failed",
+    "raise_first",
+    "run_to_end",
+    "settle",
+]
 
 T = TypeVar("T")
 
@@ -30,6 +37,9 @@ def run_to_end(work: Coroutine[object, object, T]) -> T:
 
     main = keep_result()
     try:
+        if asyncio._get_running_loop() is not None:
+            told = "await run(), or run_concurrent(), instead"
+            raise RuntimeError(f"in a running event loop: {told}")
         asyncio.run(main)
     finally:
         main.close()  # refused above: nobody is going to await them
@@ -56,34 +66,43 @@ async def finish(work: Coroutine[object, object, T]) -> T:
     return task.result()
 
 
-async def settle(tasks: Collection[asyncio.Task[None]], *, within: float) -> None:
-    """Give ``tasks`` some seconds to end, then cancel and collect what is left.
+async def settle(ends: Collection[asyncio.Future[None]], *, within: float) -> None:
+    """Give ``ends`` some seconds to come, then cancel and collect what is left.
 
-    Errors stay in the tasks, for the caller to raise or to leave.
+    Errors stay in them, for the caller to raise or to leave.
     """
-    if not tasks:
+    if not ends:
         return
-    _, late = await asyncio.wait(tasks, timeout=within)
-    for task in late:
-        task.cancel()
+    _, late = await asyncio.wait(ends, timeout=within)
+    for end in late:
+        end.cancel()
     if late:
         await asyncio.wait(late)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # looked at: no complaint when it is dropped
+    for end in ends:
+        if not end.cancelled():
+            end.exception()  # looked at: no complaint when it is dropped
 
 
-def abandon(task: asyncio.Task[None]) -> None:
-    """Cancel ``task`` without waiting; nothing, if it has ended or its loop has."""
-    if not task.get_loop().is_closed():
-        task.cancel()
+def abandon(end: asyncio.Future[None]) -> None:
+    """Cancel ``end`` without waiting; nothing, if it has come or its loop has gone."""
+    if not end.get_loop().is_closed():
+        end.cancel()
 
 
-def raise_first(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Raise the exception of the first task that has failed, if one has.
+def has_failed(end: asyncio.Future[None]) -> bool:
+    """Tell whether it has ended with an error.
 
     A `CancelledError` is one, too, unless it was us who cancelled the task.
     """
-    for task in tasks:
-        if task.done() and not (task.cancelled() and task.cancelling()):
-            task.result()
+    if not end.done():
+        return False
+    if end.cancelled():
+        return isinstance(end, asyncio.Task) and not end.cancelling()
+    return end.exception() is not None
+
+
+def raise_first(ends: Collection[asyncio.Future[None]]) -> None:
+    """Raise the error of the first that has failed, if one has."""
+    for end in ends:
+        if has_failed(end):
+            end.result()

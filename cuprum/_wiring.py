@@ -48,6 +48,10 @@ class Pump(Protocol):
         """End at once what is not over."""
         ...
 
+    def release(self, hop: int) -> None:
+        """Have a hop end with what lies in its input, if others could still write."""
+        ...
+
     def report(self, hop: int) -> HopReport | None:
         """Return what a hop that has not ended has moved, if that is known."""
         ...
@@ -146,6 +150,11 @@ class Wiring:
         if self._pump is not None:
             await self._pump.stop()
         self.outcomes.close()
+
+    def release(self, hop: int) -> None:
+        """Wait no longer for those who could still write into a hop."""
+        if self._pump is not None and not self.outcomes.hops[hop].done():
+            self._pump.release(hop)
 
     def reports(self) -> tuple[HopReport, ...]:
         """Return what each hop has moved so far, as far as that is known."""

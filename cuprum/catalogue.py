@@ -32,7 +32,12 @@ __all__ = [
 
 
 class UnknownProgramError(LookupError):
-    """The program is in no project of the catalogue."""
+    """The program is in no project of the catalogue.
+
+    >>> DEFAULT_CATALOGUE.lookup("rm")
+    Traceback (most recent call last):
+    cuprum.catalogue.UnknownProgramError: Program 'rm' is not in the catalogue allowlist
+    """
 
 
 class DuplicateProjectError(ValueError):
@@ -40,6 +45,11 @@ class DuplicateProjectError(ValueError):
 
     Attributes:
         project_name: the name that came twice.
+
+    >>> tools = ProjectSettings("tools", (Program("cat"),), (), ())
+    >>> ProgramCatalogue(projects=[tools, tools])
+    Traceback (most recent call last):
+    cuprum.catalogue.DuplicateProjectError: Project 'tools' registered more than once
     """
 
     def __init__(self, project_name: str) -> None:
@@ -53,6 +63,11 @@ class DuplicateProgramError(ValueError):
     Attributes:
         program: the program.
         owner: name of the project that claimed it first.
+
+    >>> twice = ProjectSettings("tools", (Program("cat"), Program("cat")), (), ())
+    >>> ProgramCatalogue(projects=[twice])
+    Traceback (most recent call last):
+    cuprum.catalogue.DuplicateProgramError: Program 'cat' already owned by 'tools'
     """
 
     def __init__(self, program: Program, owner: str) -> None:
@@ -70,6 +85,10 @@ class ProjectSettings:
         programs: the programs that the project owns.
         documentation_locations: paths or URLs for people.
         noise_rules: regular expressions of output lines that matter to nobody.
+
+    >>> tools = ProjectSettings("tools", (Program("cat"),), ("man:cat(1)",), ())
+    >>> tools.owns(Program("cat"))
+    True
     """
 
     name: str
@@ -84,7 +103,11 @@ class ProjectSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEntry:
-    """A program together with the project that owns it."""
+    """A program together with the project that owns it.
+
+    >>> DEFAULT_CATALOGUE.lookup("tar").project_name
+    'core-ops'
+    """
 
     program: Program
     project: ProjectSettings
@@ -104,6 +127,13 @@ class ProgramCatalogue:
     Raises:
         DuplicateProjectError: two projects bear one name.
         DuplicateProgramError: a program is listed twice, in whatever projects.
+
+    >>> tools = ProjectSettings("tools", (Program("cat"), Program("wc")), (), ())
+    >>> catalogue = ProgramCatalogue(projects=[tools])
+    >>> sorted(catalogue.allowlist), catalogue.is_allowed("rm")
+    (['cat', 'wc'], False)
+    >>> catalogue.project_for("wc") is catalogue.visible_settings()["tools"]
+    True
     """
 
     __slots__ = ("_entries", "_projects")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, TYPE_CHECKING, Literal
 
+from cuprum._checks import check_file, check_seconds, check_type
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -28,25 +30,18 @@ _MAX_SECONDS = 10**9
 
 def _check_size(name: str, size: int) -> None:
     """Raise TypeError or ValueError unless ``size`` is from 1 to 1 GiB."""
-    if not isinstance(size, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"{name} must be an int, got {size!r}")
+    check_type(name, size, int, "an int", but=bool)
     if not 1 <= size <= _GIB:
         raise ValueError(f"{name} must be between 1 and {_GIB} bytes, got {size}")
 
 
 def check_interval(name: str, seconds: float) -> None:
-    """Raise ValueError unless ``seconds`` is a time that can pass."""
+    """Raise TypeError or ValueError unless ``seconds`` is a time that can pass."""
+    check_type(name, seconds, int | float, "seconds", but=bool)
     if not 0 < seconds <= _MAX_SECONDS:
         raise ValueError(
             f"{name} must be > 0 and at most {_MAX_SECONDS:d} s, got {seconds}"
         )
-
-
-def _check_seconds(name: str, seconds: float) -> None:
-    if not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"{name} must be seconds or None, got {seconds!r}")
-    if not 0 <= seconds <= _MAX_SECONDS:
-        raise ValueError(f"{name} must be 0 to {_MAX_SECONDS:d} s, got {seconds}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +65,9 @@ class PumpOptions:
     Raises:
         TypeError: a value is of the wrong type.
         ValueError: a value is out of its range.
+
+    >>> PumpOptions(drain=None, pipe_size="keep").buffer_size
+    65536
     """
 
     buffer_size: int = 65536
@@ -90,7 +88,7 @@ class PumpOptions:
                 f"engine must be 'auto', 'splice' or 'copy', got {self.engine!r}"
             )
         if self.drain is not None:
-            _check_seconds("drain", self.drain)
+            check_seconds("drain", self.drain, 0, _MAX_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +112,15 @@ class HopReport:
         waited_for_output: seconds in which there was no room to write (blocked).
         waiting: what the hop is waiting for just now, ``"input"`` or ``"output"``;
             None while it moves, and once it has ended.
+        released: once the stage before it had exited, a descendant that it left
+            behind still held the input open when the time for that was over; what
+            it wrote then did not cross the hop.
+
+    >>> from cuprum import TAR, sh
+    >>> tar = sh.make(TAR)
+    >>> result = (tar("-cf", "-", "/dev/null") | tar("-tf", "-")).run_sync()
+    >>> result.hops[0].bytes_written, result.hops[0].bytes_discarded
+    (10240, 0)
     """
 
     bytes_read: int
@@ -126,6 +133,7 @@ class HopReport:
     waited_for_input: float
     waited_for_output: float
     waiting: Literal["input", "output"] | None = None
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +150,26 @@ class Tap:
             from where its descriptor stands, and left open.
         append: add to what a path has, instead of truncating it first.
         required: end the run with `TapError` if the copy cannot be written.
+
+    Raises:
+        TypeError: the target is neither.
+
+    >>> from tempfile import TemporaryFile
+    >>> from cuprum import TAR, sh
+    >>> tar = sh.make(TAR)
+    >>> with TemporaryFile() as copy:
+    ...     pipeline = tar("-cf", "-", "/dev/null") | tar("-tf", "-")
+    ...     pipeline.run_sync(taps=[Tap(0, copy)]).taps[0].bytes_written
+    10240
     """
 
     hop: int
     target: str | Path | IO[str] | IO[bytes] | int
     append: bool = field(default=False, kw_only=True)
     required: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_file("target", self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +180,13 @@ class TapReport:
         hop: index of the hop.
         bytes_written: bytes that the target took.
         errno: why it took no more; 0 if it has everything that crossed the hop.
+
+    >>> from cuprum import TAR, sh
+    >>> tar = sh.make(TAR)
+    >>> optional = Tap(0, "/dev/full", required=False)
+    >>> pipeline = tar("-cf", "-", "/dev/null") | tar("-tf", "-")
+    >>> pipeline.run_sync(taps=[optional]).taps
+    (TapReport(hop=0, bytes_written=0, errno=28),)
     """
 
     hop: int
@@ -175,6 +204,10 @@ class PumpError(OSError):
         side: ``"read"`` or ``"write"``, or None where that is not known.
         report: what the failed hop had moved, if known.
         reports: one entry per hop, None where a hop's end is not known.
+
+    >>> error = PumpError(5, "Input/output error", hop=0, side="read")
+    >>> isinstance(error, OSError), error.hop, error.side
+    (True, 0, 'read')
     """
 
     def __init__(
@@ -200,6 +233,13 @@ class TapError(OSError):
     Attributes:
         errno: why.
         report: what the tap had written.
+
+    >>> from cuprum import TAR, sh
+    >>> tar = sh.make(TAR)
+    >>> pipeline = tar("-cf", "-", "/dev/null") | tar("-tf", "-")
+    >>> pipeline.run_sync(taps=[Tap(0, "/dev/full")])
+    Traceback (most recent call last):
+    cuprum.pump.TapError: [Errno 28] tap of hop 0: No space left on device
     """
 
     def __init__(self, errno: int, strerror: str, *, report: TapReport) -> None:
@@ -222,6 +262,9 @@ class PumpUnavailableError(ImportError):
         is_final: no other pump may take the helper's place, either because
             ``CUPRUM_PUMP`` names something unusable, which must not be hidden, or
             because a helper that does not speak the protocol had begun.
+
+    >>> issubclass(PumpUnavailableError, ImportError)
+    True
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:

@@ -28,7 +28,7 @@ from cuprum._results import (
 )
 from cuprum.catalogue import DEFAULT_CATALOGUE, ProgramCatalogue, UnknownProgramError
 from cuprum.context import current_context as current_context
-from cuprum.context import scoped
+from cuprum.context import observe, scoped
 from cuprum.program import Program as Program
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "UnknownProgramError",
     "build_argv",
     "make",
+    "observe",
     "partial_output",
     "scoped",
 ]
@@ -65,6 +66,9 @@ def build_argv(*args: _Argument, **kwargs: _Argument) -> tuple[str, ...]:
 
     Raises:
         TypeError: an argument is None.
+
+    >>> build_argv("-l", "a b", sort="size", max_depth=1)
+    ('-l', 'a b', '--sort=size', '--max-depth=1')
     """
     options = (
         f"--{name.replace('_', '-')}={_word(value)}" for name, value in kwargs.items()
@@ -83,8 +87,16 @@ def make(
 ) -> SafeCmdBuilder:
     """Return a builder of commands of ``program``.
 
+    Args:
+        program: what to run.
+        catalogue: where it has to be listed.
+
     Raises:
         UnknownProgramError: the catalogue does not list the program.
+
+    >>> from cuprum import ECHO
+    >>> make(ECHO)("-n", "hello").run_sync().stdout
+    'hello'
     """
     entry = catalogue.lookup(program)
 

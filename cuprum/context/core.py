@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from cuprum.context.env_overlay import merge_env_overlays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
+    from cuprum._command import SafeCmd
+    from cuprum._results import CommandResult
+    from cuprum.events import ExecHook
     from cuprum.program import Program
 
-__all__ = ["ContextError", "CuprumContext", "ForbiddenProgramError", "ScopeConfig"]
+__all__ = [
+    "AfterHook",
+    "BeforeHook",
+    "ContextError",
+    "CuprumContext",
+    "ForbiddenProgramError",
+    "ScopeConfig",
+]
 
 _logger = logging.getLogger("cuprum.context")
 
+BeforeHook: TypeAlias = Callable[["SafeCmd"], None]
+"""Called with a command that is about to start; raising prevents that."""
+
+AfterHook: TypeAlias = Callable[["SafeCmd", "CommandResult"], None]
+"""Called with a command that has run, and its result: of bytes if not of text."""
+
 
 class ContextError(Exception):
-    """Base of the errors that a context raises."""
+    """Base of the errors that a context raises.
+
+    >>> issubclass(ForbiddenProgramError, ContextError)
+    True
+    """
 
 
 class ForbiddenProgramError(ContextError, PermissionError):
@@ -32,6 +51,12 @@ class ForbiddenProgramError(ContextError, PermissionError):
         program: the program that was refused.
         restricted_state: whether an allowlist had been set explicitly, which an
             empty one needs in order to deny.
+
+    >>> from cuprum import ECHO, LS, scoped, sh
+    >>> with scoped(ScopeConfig(allowlist=frozenset([ECHO]))):
+    ...     sh.make(LS)().run_sync()  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    ForbiddenProgramError: Program 'ls' is not allowed in the current context
     """
 
     def __init__(self, program: Program, *, restricted_state: bool) -> None:
@@ -45,28 +70,50 @@ class ForbiddenProgramError(ContextError, PermissionError):
         return again, (self.program,)
 
 
-def _checked_timeout(owner: str, timeout: float | None) -> float | None:
-    if timeout is None:
-        return None
-    seconds = float(timeout)
-    if not math.isfinite(seconds):
-        raise ValueError(f"{owner} timeout must be finite, got {seconds}")
-    if seconds < 0:
-        raise ValueError(f"{owner} timeout must be non-negative, got {seconds}")
-    return seconds
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What a scope and a context both have.
 
+    Raises:
+        ValueError: the timeout is negative or not finite.
+    """
 
-def _snapshot(overlay: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    return None if overlay is None else MappingProxyType(dict(overlay))
+    allowlist: frozenset[Program] | None = None
+    before_hooks: tuple[BeforeHook, ...] = ()
+    after_hooks: tuple[AfterHook, ...] = ()
+    observe_hooks: tuple[ExecHook, ...] = ()
+    timeout: float | None = None
+    env_overlay: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        owner, seconds = type(self).__name__, self.timeout
+        if seconds is not None:
+            seconds = float(seconds)
+            if not math.isfinite(seconds):
+                raise ValueError(f"{owner} timeout must be finite, got {seconds}")
+            if seconds < 0:
+                raise ValueError(f"{owner} timeout must be non-negative, got {seconds}")
+            object.__setattr__(self, "timeout", seconds)
+        if self.env_overlay is not None:
+            snapshot = MappingProxyType(dict(self.env_overlay))
+            object.__setattr__(self, "env_overlay", snapshot)
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeConfig:
+class ScopeConfig(_Settings):
     """What a scope changes; None leaves a setting as it was.
+
+    >>> from cuprum import ECHO, LS, ScopeConfig, scoped
+    >>> with scoped(ScopeConfig(allowlist=frozenset([ECHO]), timeout=5)) as context:
+    ...     context.is_allowed(LS), context.timeout
+    (False, 5.0)
 
     Attributes:
         allowlist: programs that may run in the scope. Narrows what the outer
             context allows; an empty set denies everything.
+        before_hooks: called after those of the outer context.
+        after_hooks: called before those of the outer context.
+        observe_hooks: called after those of the outer context.
         timeout: default limit of a run, in seconds; finite, >= 0.
         env_overlay: variables for the children, over the outer overlay.
 
@@ -74,42 +121,32 @@ class ScopeConfig:
         ValueError: the timeout is negative or not finite.
     """
 
-    allowlist: frozenset[Program] | None = None
-    _: KW_ONLY
-    timeout: float | None = None
-    env_overlay: Mapping[str, str] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "timeout", _checked_timeout("ScopeConfig", self.timeout)
-        )
-        object.__setattr__(self, "env_overlay", _snapshot(self.env_overlay))
-
 
 @dataclass(frozen=True, slots=True)
-class CuprumContext:
+class CuprumContext(_Settings):
     """The settings in force; every method returns a new context.
 
     Attributes:
         allowlist: programs that may run. Empty and never restricted: all may.
+        before_hooks: in the order in which they are called, as the other two.
+        after_hooks: the innermost scope's come first.
+        observe_hooks: told of each `ExecEvent`.
         timeout: default limit of a run, in seconds, or None.
         env_overlay: variables for the children, or None.
 
     Raises:
         ValueError: the timeout is negative or not finite.
+
+    >>> from cuprum import ECHO, LS
+    >>> context = CuprumContext().with_program(ECHO).with_env_overlay({"LANG": "C"})
+    >>> context.is_allowed(ECHO), context.is_allowed(LS)
+    (True, False)
+    >>> context.narrow(ScopeConfig(allowlist=frozenset([LS]))).allowlist
+    frozenset()
     """
 
     allowlist: frozenset[Program] = frozenset()
-    _: KW_ONLY
-    timeout: float | None = None
-    env_overlay: Mapping[str, str] | None = None
     _allowlist_is_restricted: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "timeout", _checked_timeout("CuprumContext", self.timeout)
-        )
-        object.__setattr__(self, "env_overlay", _snapshot(self.env_overlay))
 
     def is_allowed(self, program: Program) -> bool:
         """Tell whether the allowlist names ``program`` (mere membership)."""
@@ -141,6 +178,9 @@ class CuprumContext:
                 allowlist = config.allowlist
         return CuprumContext(
             allowlist=allowlist,
+            before_hooks=(*self.before_hooks, *config.before_hooks),
+            after_hooks=(*config.after_hooks, *self.after_hooks),
+            observe_hooks=(*self.observe_hooks, *config.observe_hooks),
             timeout=self.timeout if config.timeout is None else config.timeout,
             env_overlay=merge_env_overlays(self.env_overlay, config.env_overlay),
             _allowlist_is_restricted=(
@@ -165,6 +205,33 @@ class CuprumContext:
         """Take ``program`` off the allowlist; without the last one, none may run."""
         return self.with_allowlist(self.allowlist - {program})
 
+    def with_before_hook(self, hook: BeforeHook) -> CuprumContext:
+        """Call ``hook`` after the other before hooks."""
+        return replace(self, before_hooks=(*self.before_hooks, hook))
+
+    def with_after_hook(self, hook: AfterHook) -> CuprumContext:
+        """Call ``hook`` before the other after hooks."""
+        return replace(self, after_hooks=(hook, *self.after_hooks))
+
+    def with_observe_hook(self, hook: ExecHook) -> CuprumContext:
+        """Call ``hook`` after the other observe hooks."""
+        return replace(self, observe_hooks=(*self.observe_hooks, hook))
+
+    def without_before_hook(self, hook: BeforeHook) -> CuprumContext:
+        """Drop ``hook`` wherever it stands; nothing, if it is not there."""
+        hooks = tuple(kept for kept in self.before_hooks if kept is not hook)
+        return replace(self, before_hooks=hooks)
+
+    def without_after_hook(self, hook: AfterHook) -> CuprumContext:
+        """Likewise."""
+        hooks = tuple(kept for kept in self.after_hooks if kept is not hook)
+        return replace(self, after_hooks=hooks)
+
+    def without_observe_hook(self, hook: ExecHook) -> CuprumContext:
+        """Likewise."""
+        hooks = tuple(kept for kept in self.observe_hooks if kept is not hook)
+        return replace(self, observe_hooks=hooks)
+
     def with_env_overlay(self, overlay: Mapping[str, str] | None) -> CuprumContext:
-        """Lay ``overlay`` over the present one."""
+        """Lay ``overlay`` over the variables for the children."""
         return replace(self, env_overlay=merge_env_overlays(self.env_overlay, overlay))

@@ -20,6 +20,9 @@ def merge_env_overlays(
     Returns:
         A new read-only mapping that aliases neither, or None if both are None.
         An empty mapping counts as an overlay.
+
+    >>> dict(merge_env_overlays({"LANG": "C", "TZ": "UTC"}, {"LANG": "C.UTF-8"}))
+    {'LANG': 'C.UTF-8', 'TZ': 'UTC'}
     """
     if parent is None and child is None:
         return None
@@ -32,6 +35,11 @@ def resolve_env(*layers: Mapping[str, str] | None) -> dict[str, str] | None:
     Returns:
         The full environment for a child, or None ("inherit") where no layer
         contributes anything.
+
+    >>> resolve_env({"LANG": "C"}, None, {"LANG": "C.UTF-8"})["LANG"]
+    'C.UTF-8'
+    >>> resolve_env(None, {}) is None
+    True
     """
     contributing = [layer for layer in layers if layer]
     if not contributing:

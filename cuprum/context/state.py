@@ -11,6 +11,7 @@ from cuprum.context.core import CuprumContext, ScopeConfig
 if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
+    from contextvars import Token
 
 __all__ = ["current_context", "get_context", "scoped"]
 
@@ -23,12 +24,20 @@ def current_context() -> CuprumContext:
 
     A thread starts with the permissive default; an asyncio task with a copy of
     what was active where it was created.
+
+    >>> with scoped(ScopeConfig(timeout=5)):
+    ...     current_context().timeout
+    5.0
     """
     return _active.get()
 
 
 def get_context() -> CuprumContext:
-    """Return the active context; another name of `current_context`."""
+    """Return the active context; another name of `current_context`.
+
+    >>> get_context() is current_context()
+    True
+    """
     return _active.get()
 
 
@@ -37,14 +46,31 @@ def scoped(config: ScopeConfig) -> AbstractContextManager[CuprumContext]:
 
     The narrowed context is derived here, at the call; entering installs and
     returns it, leaving restores the one before.
+
+    Args:
+        config: what changes.
+
+    >>> with scoped(ScopeConfig(env_overlay={"LANG": "C"})) as context:
+    ...     dict(context.env_overlay)
+    {'LANG': 'C'}
     """
     return _installed(current_context().narrow(config))
 
 
+def install(context: CuprumContext) -> Token[CuprumContext]:
+    """Make ``context`` the active one; the token brings back the one before."""
+    return _active.set(context)
+
+
+def restore(token: Token[CuprumContext]) -> None:
+    """Bring back what was active before `install`; ValueError in another context."""
+    _active.reset(token)
+
+
 @contextmanager
 def _installed(context: CuprumContext) -> Generator[CuprumContext, None, None]:
-    token = _active.set(context)
+    token = install(context)
     try:
         yield context
     finally:
-        _active.reset(token)
+        restore(token)

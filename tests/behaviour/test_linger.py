@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +15,21 @@ import pytest
 from cuprum import (
     ExecutionContext,
     PumpError,
+    PumpOptions,
     RunOutputOptions,
     StdinInput,
+    Tap,
     TimeoutExpired,
 )
-from tests.support.processes import end_and_reap, is_alive, read_pid, reap_orphans
-from tests.support.stages import cat, command, shell
+from tests.support.processes import (
+    end_and_reap,
+    helper_pids,
+    is_alive,
+    read_pid,
+    reap_orphans,
+)
+from tests.support.stages import cat, command, shell, true
+from tests.support.ways import OWN, WARM, WAYS, Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -207,45 +217,179 @@ class TestInputHeldOpen:
         assert (result.ok, result.is_truncated) == (True, False)
 
 
-@pytest.mark.usefixtures("stream_backend")
-class TestHopsHeldOpen:
-    """Between two stages nothing is given up: it would be missing in what follows."""
+@pytest.fixture(params=WAYS, ids=lambda way: way.name)
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+    """Run the test each way that bytes can cross a hop."""
+    with request.param.taken():
+        yield request.param
 
-    def test_a_stage_that_reads_is_waited_for(self, pid_file: Path) -> None:
-        result = (shell(LATE, str(pid_file)) | cat()).run_sync(context=AT_ONCE)
+
+class TestHopsHeldOpen:
+    """The next stage's input ends after the set time, and the result says so."""
+
+    def test_a_stage_that_reads_on_is_told_that_there_is_no_more(
+        self, pid_file: Path, way: Way
+    ) -> None:
+        context = ExecutionContext(linger=1)
+        with left_behind(pid_file), taking(1, 1.9):
+            result = (shell(LEAVE_ONE, str(pid_file)) | cat()).run_sync(context=context)
+        way.check(result)
+        assert (result.stdout, result.ok) == ("hi\n", True)
+        assert [stage.is_truncated for stage in result.stages] == [True, False]
+        assert [hop.released for hop in result.hops] == [True]
+        assert result.hops[0].bytes_read == result.hops[0].bytes_written == 3
+
+    def test_that_time_begins_when_its_own_stage_exits(
+        self, pid_file: Path, way: Way
+    ) -> None:
+        stages = shell(LEAVE_ONE, str(pid_file)), shell("cat; exec sleep .6"), cat()
+        first, second, third = stages
+        with left_behind(pid_file), taking(0.6):
+            result = (first | second | third).run_sync(context=BRIEF)
+        way.check(result)
+        assert result.stdout == "hi\n"
+        assert [stage.is_truncated for stage in result.stages] == [True, False, False]
+        assert [hop.released for hop in result.hops] == [True, False]
+
+    def test_what_comes_in_time_is_there(self, pid_file: Path, way: Way) -> None:
+        result = (shell(LATE, str(pid_file)) | cat()).run_sync(timeout=10)
         os.waitpid(read_pid(pid_file), 0)
+        way.check(result)
         assert (result.stdout, result.ok) == ("early\nlate\n", True)
-        assert not any(stage.is_truncated for stage in result.stages)
+        assert not result.stages[0].is_truncated
+        assert not result.hops[0].released
+
+    @pytest.mark.parametrize("context", [BRIEF, AT_ONCE], ids=["brief", "at once"])
+    def test_what_comes_too_late_is_not(
+        self, pid_file: Path, way: Way, context: ExecutionContext
+    ) -> None:
+        result = (shell(LATE, str(pid_file)) | cat()).run_sync(context=context)
+        _, status = os.waitpid(read_pid(pid_file), 0)
+        way.check(result)
+        assert (result.stdout, result.stages[0].is_truncated) == ("early\n", True)
+        assert os.waitstatus_to_exitcode(status) == -13  # it was told
+
+    def test_without_a_limit_it_is_waited_for(self, pid_file: Path, way: Way) -> None:
+        # Longer than by default.
+        script = '{ sleep 2.2; echo late; } & echo $! >"$1"; echo early'
+        context = ExecutionContext(linger=None)
+        result = (shell(script, str(pid_file)) | cat()).run_sync(context=context)
+        os.waitpid(read_pid(pid_file), 0)
+        way.check(result)
+        assert result.stdout == "early\nlate\n"
+        assert not result.stages[0].is_truncated
+
+    def test_one_that_writes_without_end_does_not_hold_it_up(
+        self, pid_file: Path, way: Way
+    ) -> None:
+        with taking(LINGER):
+            first = shell('yes & echo $! >"$1"', str(pid_file))
+            result = (first | command("wc", "-c")).run_sync(context=BRIEF)
+        os.waitpid(read_pid(pid_file), 0)  # SIGPIPE has told it
+        way.check(result)
+        assert result.stdout is not None
+        assert int(result.stdout) == result.hops[0].bytes_written > 0
+        assert result.stages[0].is_truncated
+
+    @pytest.mark.parametrize("left", [None, "sleep 60"], ids=["nobody", "somebody"])
+    def test_a_reader_may_be_slow(
+        self, pid_file: Path, way: Way, left: str | None
+    ) -> None:
+        # More than a pipe holds, less than two: the stage exits at once.
+        script = "head -c 100000 /dev/zero"
+        if left:
+            script += f' ; {left} & echo $! >"{pid_file}"'
+        slow = shell("sleep .5; exec wc -c")
+        with left_behind(pid_file) if left else nullcontext():
+            result = (shell(script) | slow).run_sync(context=BRIEF)
+        way.check(result)
+        assert result.stdout == "100000\n"
+        assert [s.is_truncated for s in result.stages] == [left is not None, False]
+
+    def test_a_tap_has_what_the_next_stage_has(
+        self, tmp_path: Path, pid_file: Path, way: Way
+    ) -> None:
+        with left_behind(pid_file):
+            result = (shell(LEAVE_ONE, str(pid_file)) | cat()).run_sync(
+                context=BRIEF, taps=[Tap(0, tmp_path / "copy")]
+            )
+        way.check(result)
+        assert (tmp_path / "copy").read_text() == result.stdout == "hi\n"
+
+    def test_a_drain_ends_as_well(self, pid_file: Path, way: Way) -> None:
+        context = ExecutionContext(linger=LINGER, pump=PumpOptions(drain=None))
+        script = '{ sleep .1; echo; exec sleep 60; } & echo $! >"$1"'
+        with left_behind(pid_file), taking(LINGER):
+            result = (shell(script, str(pid_file)) | true()).run_sync(context=context)
+        way.check(result)
+        hop = result.hops[0]
+        assert (hop.drain, hop.released) == ("eof", True)
+        assert hop.bytes_read == hop.bytes_discarded == 1
+
+    def test_that_no_stage_is_left_to_read_changes_nothing(
+        self, tmp_path: Path, way: Way
+    ) -> None:
+        writer = "echo hi; sleep 60 & echo $! >pid.0"
+        reader = "exec 4<&0; sleep 60 <&4 & echo $! >pid.1"
+        context = ExecutionContext(cwd=tmp_path, linger=LINGER)
+        with (
+            left_behind(tmp_path / "pid.0"),
+            left_behind(tmp_path / "pid.1"),
+            taking(LINGER),
+        ):
+            result = (shell(writer) | shell(reader)).run_sync(context=context)
+        way.check(result)
+        assert result.hops[0].released
+        assert all(stage.is_truncated for stage in result.stages)
+
+    def test_data_that_nobody_takes_is_no_success(
+        self, tmp_path: Path, way: Way
+    ) -> None:
+        reader = "exec 4<&0; sleep 60 <&4 & echo $! >pid"
+        context = ExecutionContext(cwd=tmp_path, linger=LINGER)
+        with (
+            taking(LINGER),
+            pytest.raises(PumpError, match="all stages have exited") as caught,
+        ):
+            (shell("head -c 120000 /dev/zero") | shell(reader)).run_sync(
+                context=context
+            )
+        assert caught.value.errno == errno.ETIMEDOUT
+        assert not is_alive(read_pid(tmp_path / "pid"))
+        reap_orphans()
 
     def test_a_reader_that_stays_is_no_reader_that_has_gone(
-        self, pid_file: Path
+        self, pid_file: Path, way: Way
     ) -> None:
         # `&` would give it /dev/null as input; descriptor 4 keeps the pipe.
         script = 'exec 4<&0; { exec sleep .4; } & echo $! >"$1"; exec head -c 1'
         last = shell(script, str(pid_file))
         result = (shell("printf abc; sleep .1") | last).run_sync(timeout=10)
         os.waitpid(read_pid(pid_file), 0)
+        way.check(result)
         assert (result.stdout, result.ok) == ("a", True)
 
-    @pytest.mark.parametrize(
-        "writer",
-        ["sleep 60 & echo $! >pid.0", "head -c 120000 /dev/zero"],
-        ids=["idle", "full"],
-    )
-    def test_what_flows_on_without_any_stage_is_no_success(
-        self, tmp_path: Path, writer: str
-    ) -> None:
-        reader = "exec 4<&0; sleep 60 <&4 & echo $! >pid.1"
-        context = ExecutionContext(cwd=tmp_path, linger=LINGER)
-        with (
-            taking(LINGER),
-            pytest.raises(PumpError, match="all stages have exited") as caught,
-        ):
-            (shell(writer) | shell(reader)).run_sync(context=context)
-        assert caught.value.errno == errno.ETIMEDOUT
-        for path in tmp_path.glob("pid.*"):
-            assert not is_alive(read_pid(path))
-        reap_orphans()
+
+@pytest.mark.parametrize("way", [WARM, OWN], ids=lambda way: way.name)
+def test_a_helper_that_dies_before_it_was_told_fails_the_run(
+    pid_file: Path, way: Way
+) -> None:
+    async def main() -> None:
+        stages = shell(LEAVE_ONE, str(pid_file)) | cat()
+        run = asyncio.create_task(stages.run(context=BRIEF))
+        await asyncio.to_thread(read_pid, pid_file)
+        await asyncio.sleep(LINGER / 4)
+        (helper,) = helper_pids()
+        os.kill(helper, signal.SIGSTOP)
+        await asyncio.sleep(2 * LINGER)
+        os.kill(helper, signal.SIGKILL)
+        with pytest.raises(PumpError, match="ended with status -9"):
+            await run
+
+    with way.taken():
+        asyncio.run(main())
+    # The stages may have exited before there was anything to be ended.
+    end_and_reap({read_pid(pid_file)})
 
 
 class TestTheRunIsEndedMeanwhile:

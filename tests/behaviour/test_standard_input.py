@@ -471,13 +471,6 @@ def test_a_chunk_that_is_not_bytes_is_one_clear_error(kind: str, wrong: object) 
         cat().run_sync(stdin=StdinInput(chunks=given), timeout=10)  # type: ignore[arg-type]
 
 
-def test_what_has_no_chunks_is_one_clear_error() -> None:
-    with pytest.raises(TypeError, match="'int' object is not iterable"):
-        cat().run_sync(stdin=StdinInput(chunks=7), timeout=10)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="bytes, not int"):
-        cat().run_sync(stdin=StdinInput(chunks=b"bytes"), timeout=10)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("stages", [1, 2])
 @pytest.mark.parametrize(
     ("fault", "error"),

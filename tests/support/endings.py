@@ -103,7 +103,10 @@ def by_cancellation(stages: Stages) -> Ended:
 def by_fail_fast(stages: Stages) -> Ended:
     """Put a stage before them that fails."""
     waiting = " && ".join(f"[ -s '{path}' ]" for path in stages.files)
-    failing = shell(f"until {waiting}; do sleep .02; done; echo {READY} >&2; exit 3")
+    # The line has to reach us before the exit does, to which nothing binds it.
+    failing = shell(
+        f"until {waiting}; do sleep .02; done; echo {READY} >&2; sleep .1; exit 3"
+    )
     ending = _Moment(stages)
     return ending.come(
         lambda: stages.runnable(failing).run_sync(

@@ -21,7 +21,7 @@ from pathlib import Path
 
 LONG = (
     "buffer-size= pipe-size= engine= drain= status-fd= progress= tap= "
-    "chain ignore-interrupts control-fd= idle-timeout="
+    "chain release ignore-interrupts control-fd= idle-timeout="
 )
 START = '{"event":"start","protocol":1,"version":"0.1.0","pid":1,"hops":1}\n'
 HOP = (
@@ -79,7 +79,7 @@ def main() -> int:
     if sys.argv[2] in {"-V", "--version"}:
         sys.stdout.write("cuprum-pump 0.1.0\nprotocol 1\nfeatures: -splice\n")
         return 0
-    options, operands = getopt.getopt(sys.argv[2:], "b:z:e:d:s:p:iCT:", LONG.split())
+    options, operands = getopt.getopt(sys.argv[2:], "b:z:e:d:s:p:iCrT:", LONG.split())
     named = {name.lstrip("-"): value for name, value in options}
     if "control-fd" in named:
         with socket.socket(fileno=int(named["control-fd"])) as control:

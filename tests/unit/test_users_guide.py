@@ -54,7 +54,8 @@ def strays_awaited() -> Iterator[None]:
 
 @pytest.mark.usefixtures("stream_backend", "kept_log_level", "strays_awaited")
 @pytest.mark.parametrize(
-    "name", ["docs/users-guide.md", "docs/gotchas.md", "README.md"]
+    "name",
+    ["docs/users-guide.md", "docs/gotchas.md", "docs/coming-from.md", "README.md"],
 )
 def test_the_examples_of_a_document_run_from_top_to_bottom(
     name: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import dataclasses
 import pickle
@@ -17,6 +18,7 @@ from cuprum import (
     ExecutionContext,
     HopReport,
     IOOptions,
+    PartialOutput,
     Pipeline,
     PipelineResult,
     Program,
@@ -25,8 +27,10 @@ from cuprum import (
     SafeCmd,
     StdinInput,
     TimeoutExpired,
+    partial_output,
     sh,
 )
+from tests.support.stages import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,3 +242,18 @@ def test_a_timeout_tells_what_ran_and_how_long() -> None:
     assert (error.output, error.stdout, error.stderr) == ("o", "o", "e")
     assert isinstance(error, TimeoutError)
     assert isinstance(TimeoutExpired(cmd=("x",), timeout=1), OSError)
+
+
+def test_the_output_of_a_run_is_found_in_a_group_of_exceptions() -> None:
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(shell("echo so far; exec sleep 60").run(timeout=0.5))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(main())
+    assert partial_output(caught.value) == PartialOutput("so far\n", "")
+
+
+def test_a_group_without_a_run_has_no_output() -> None:
+    inner = ExceptionGroup("inner", [KeyError(), ValueError()])
+    assert partial_output(ExceptionGroup("outer", [inner, OSError()])) is None
