@@ -88,6 +88,25 @@ driver() {
     try tapped
 }
 
+@test "a request to release a hop that cannot be read is none" {
+    python_script <<'END'
+from releases import *
+
+for engine in harness.engines():
+    talk = Talk(
+        *("-e", engine),
+        program=os.environ["CUPRUM_PUMP_FAULTY"],
+        environment={"CUPRUM_PUMP_FAULTS": "read:EIO:1"},
+    )
+    with reaped(talk.pid) as ended:
+        os.write(talk.status, b"0\n")
+        talk.passes(b"goes on")
+        os.close(talk.feeds[0])
+        expect(not talk.finish().hops[0].released, talk.text)
+        expect(wait(ended) == 0, talk.text)
+END
+}
+
 @test "each call of a run fails once, from the first to the last" {
     local call failed=0
     for call in read write splice poll close fcntl malloc recvmsg; do
