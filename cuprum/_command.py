@@ -33,6 +33,13 @@ class SafeCmd:
         program: what to run.
         argv: its arguments, without the program.
         project: the project that owns the program.
+
+    >>> from cuprum import ECHO, sh
+    >>> command = sh.make(ECHO)("-n", "hello")
+    >>> command.argv_with_program
+    ('echo', '-n', 'hello')
+    >>> command.run_sync().stdout
+    'hello'
     """
 
     program: Program
@@ -78,7 +85,15 @@ class SafeCmd:
             OSError: the program cannot be started, or a file not be opened.
             TimeoutExpired: the limit was exceeded.
             NotImplementedError: the system is not POSIX.
-            Exception: what a callback, a sink or the source of stdin raised.
+            Exception: what a hook, a callback, a sink or the source of stdin raised.
+
+        >>> import asyncio
+        >>> from cuprum import Program, ProgramCatalogue, ProjectSettings, sh
+        >>> from cuprum.sh import StdinInput
+        >>> tools = ProjectSettings("tools", (Program("cat"),), (), ())
+        >>> cat = sh.make(Program("cat"), catalogue=ProgramCatalogue(projects=[tools]))
+        >>> asyncio.run(cat().run(stdin=StdinInput(text="hello"), timeout=10)).stdout
+        'hello'
         """
         plan = partial(make_plan, (self,), output, timeout, context, stdin)
         return (await run_stages((self,), plan)).final
@@ -110,6 +125,12 @@ class Pipeline:
 
     Raises:
         ValueError: there are fewer than two.
+
+    >>> from cuprum import TAR, sh
+    >>> tar = sh.make(TAR)
+    >>> pipeline = tar("-cf", "-", "/dev/null") | tar("-tf", "-")
+    >>> len(pipeline.parts), pipeline.run_sync().ok
+    (2, True)
     """
 
     parts: tuple[SafeCmd, ...]
@@ -173,7 +194,17 @@ class Pipeline:
             OSError: a program cannot be started, or a file not be opened.
             TimeoutExpired: the limit was exceeded.
             NotImplementedError: the system is not POSIX.
-            Exception: what a callback, a sink or the source of stdin raised.
+            Exception: what a hook, a callback, a sink or the source of stdin raised.
+            BaseExceptionGroup: one of these, and what an asynchronous hook raised.
+
+        >>> import asyncio
+        >>> from cuprum import TAR, sh
+        >>> tar = sh.make(TAR)
+        >>> pipeline = tar("-cf", "-", "/dev/null") | tar("-tf", "-")
+        >>> seen = []
+        >>> result = asyncio.run(pipeline.run(on_progress=seen.append))
+        >>> result.hops[0].bytes_written, seen[-1] == result.hops
+        (10240, True)
         """
         plan = partial(
             make_plan,

@@ -92,6 +92,7 @@ async def _run_observed(
         except GeneratorExit:
             raise  # there is nobody who could ask for the output
         except BaseException as error:
+            run.tell_ends()
             partial = run.stages.partial_output()
             if isinstance(error, TimeoutError) and deadline.expired():
                 expired = _timeout_expired(commands, plan, partial)
@@ -100,8 +101,6 @@ async def _run_observed(
             attach_output(error, partial)
             run.stages.name_strays(error)
             raise
-        finally:
-            run.tell_ends()
 
 
 def _timeout_expired(
@@ -317,8 +316,8 @@ class _Run:
             OSError: see `HopOutcomes.reports`.
             Exception: the first error of a sink, the codec or a hook.
         """
-        self._observation.check()
         hops = self._wiring.outcomes.reports()
+        self._observation.check()
         result: PipelineResult[Any] = PipelineResult(
             stages=tuple(
                 child.result(hop)
