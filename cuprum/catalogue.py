@@ -53,8 +53,11 @@ class DuplicateProjectError(ValueError):
     """
 
     def __init__(self, project_name: str) -> None:
-        super().__init__(f"Project '{project_name}' registered more than once")
+        super().__init__(project_name)
         self.project_name = project_name
+
+    def __str__(self) -> str:
+        return f"Project '{self.project_name}' registered more than once"
 
 
 class DuplicateProgramError(ValueError):
@@ -71,9 +74,12 @@ class DuplicateProgramError(ValueError):
     """
 
     def __init__(self, program: Program, owner: str) -> None:
-        super().__init__(f"Program '{program}' already owned by '{owner}'")
+        super().__init__(program, owner)  # as its arguments: so it can be pickled
         self.program = program
         self.owner = owner
+
+    def __str__(self) -> str:
+        return f"Program '{self.program}' already owned by '{self.owner}'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,3 +159,14 @@ def test_the_default_catalogue() -> None:
     assert docs.programs == (DOC_TOOL,)
     assert DEFAULT_CATALOGUE.lookup(ECHO).project is core
     assert DEFAULT_CATALOGUE.allowlist == {ECHO, GIT, LS, RSYNC, TAR, DOC_TOOL}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DuplicateProjectError("tools"), DuplicateProgramError(Program("cat"), "tools")],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_pickling(error: ValueError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
+    assert vars(again) == vars(error)
