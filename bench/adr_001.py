@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -43,6 +42,8 @@ from adr_001_ways import (
     splice_all,
     uvloop,
 )
+
+from bench.machine import describe
 
 # --- The plan -------------------------------------------------------------------
 
@@ -228,12 +229,10 @@ def report_size() -> None:
 
 def machine() -> str:
     """Return what the figures depend on, in one line."""
-    here = platform.uname()
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((s.split(": ")[1] for s in lines if s.startswith("model name")), "?")
+    facts = describe()
     return (
-        f"{here.system} {here.release}, {here.machine}, {os.cpu_count()} x {model}, "
-        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.2f}"
+        f"{facts['kernel']}, {facts['cores']} x {facts['processor']}, "
+        f"Python {facts['python']}, load {facts['load']:.2f}"
     )
 
 

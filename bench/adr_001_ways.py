@@ -26,6 +26,7 @@ from typing import TypeVar
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP))
 
+from bench.machine import children, peak_memory  # noqa: E402  needs the path, too
 from cuprum import (  # noqa: E402  the checkout's, not an installed one
     ExecutionContext,
     Pipeline,
@@ -236,21 +237,11 @@ def bare_helper(*, records: bool) -> float:
 # --- Accidents: seconds until they are noticed ----------------------------------
 
 
-def children(pid: int) -> dict[str, int]:
-    """Return the children of a process: name to process number."""
-    found: dict[str, int] = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            with suppress(OSError):
-                found[Path(f"/proc/{child}/comm").read_text().strip()] = int(child)
-    return found
-
-
 def helper_of(pid: int) -> int:
     """Wait until a process has its helper at work; return the helper's number."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        found = children(pid)
+        found = {name: child for child, name in children(pid).items()}
         if "cuprum-pump" in found and "dd" in found:
             time.sleep(0.2)  # the data flows by then
             return found["cuprum-pump"]
@@ -279,7 +270,7 @@ def parent_killed() -> float:
     """Kill a Python process; return the time until helper and stages are gone."""
     parent = subprocess.Popen([sys.executable, __file__])
     helper_of(parent.pid)
-    watched = [os.pidfd_open(pid) for pid in children(parent.pid).values()]
+    watched = [os.pidfd_open(pid) for pid in children(parent.pid)]
     began = time.perf_counter()
     parent.kill()
     for pidfd in watched:
@@ -296,12 +287,11 @@ def helper_memory() -> float:
     async def main() -> float:
         task = asyncio.create_task(pipeline(None).run(output=NO_OUTPUT))
         helper = await asyncio.to_thread(helper_of, os.getpid())
-        status = await asyncio.to_thread(Path(f"/proc/{helper}/status").read_text)
+        peak = await asyncio.to_thread(peak_memory, helper)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024.0
+        return float(peak)
 
     return asyncio.run(main())
 

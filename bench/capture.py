@@ -32,11 +32,13 @@ sys.path.insert(0, str(TOP))
 from adr_001 import bytes_of, machine, spread  # noqa: E402  they need the path, too
 
 from cuprum import (  # noqa: E402  the checkout's, not an installed one
+    ExecEvent,
     Program,
     ProgramCatalogue,
     ProjectSettings,
     RunOutputOptions,
     SafeCmd,
+    observe,
     sh,
 )
 from cuprum._streams_helper import (  # noqa: E402
@@ -82,6 +84,19 @@ def cuprum_lines(argv: list[str]) -> int:
     output = RunOutputOptions(capture=False, on_stdout_line=lambda _: None)
     approved(argv).run_sync(output=output)
     return 0
+
+
+def cuprum_events(argv: list[str]) -> int:
+    """Have a hook count the lines, which are captured as well."""
+    count = 0
+
+    def look(event: ExecEvent) -> None:
+        nonlocal count
+        count += event.phase == "stdout"
+
+    with observe(look):
+        approved(argv).run_sync()
+    return count
 
 
 def plain_bytes(argv: list[str]) -> int:
@@ -149,6 +164,7 @@ CAPTURES = {
 LINES = {
     "plain-lines": Way("`subprocess`, `for line in`", plain_lines, "plain-lines"),
     "cuprum-lines": Way("cuprum, callback", cuprum_lines, "plain-lines"),
+    "cuprum-events": Way("cuprum, observer", cuprum_events, "plain-lines"),
 }
 
 

@@ -130,12 +130,10 @@ fds_fill_standard(void)
 {
 	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-		if (fd == -1)
+	/* open(2) takes the lowest one that is free, and that is fd. */
+	for (fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)
 			return -1;
-	} while (fd <= STDERR_FILENO);
-	(void)close(fd); /* nothing was written to it */
 	return 0;
 }
 

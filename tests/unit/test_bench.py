@@ -17,6 +17,7 @@ from bench.plan import GATES, GOALS, SCENARIOS, Scenario
 from bench.ratchet import BaselineError, judge, read_baseline
 from bench.report import markdown, page, tables
 from bench.results import Results
+from bench.rounds import is_quiet, quietest
 from bench.ways import WAYS
 from bench.worker import Sample, take_in_another_process
 from tests.support.paths import TOP
@@ -79,6 +80,25 @@ def test_ratios_are_of_the_same_round() -> None:
     assert ratios([2, 30], [1, 10]) == [2, 3]
     with pytest.raises(ValueError, match="argument 2"):
         ratios([1, 2], [1])
+
+
+# --- Rounds ---------------------------------------------------------------------------
+
+
+def disturbed(*others: float) -> dict[str, Sample]:
+    """Return a round in which others took so many processors from each way."""
+    return {str(n): Sample({"others": each}) for n, each in enumerate(others)}
+
+
+def test_a_round_is_as_quiet_as_its_worst_sample() -> None:
+    assert is_quiet(disturbed(0.0, 0.09))
+    assert not is_quiet(disturbed(0.0, 0.5))
+
+
+def test_the_quietest_rounds_are_kept_in_their_order() -> None:
+    a, b, c, d = disturbed(0.3, 0), disturbed(0, 2), disturbed(0), disturbed(0.2)
+    assert quietest([a, b, c, d], 3) == [a, c, d]
+    assert quietest([a, b], 3) == [a, b]
 
 
 # --- The ratchet ----------------------------------------------------------------------
@@ -223,7 +243,8 @@ def test_a_goal_that_is_missed_is_told(tmp_path: Path) -> None:
     results = canned(tmp_path)
     ways = results.samples["size-8GB"]
     ways["helper"], ways["shell"] = ways["shell"], ways["helper"]
-    row = next(line for line in markdown(results).splitlines() if "twice" in line)
+    rows = markdown(results).splitlines()
+    (row,) = (row for row in rows if row.startswith("| twice"))
     assert row.endswith("| 4 | 4–4 | missed |")
 
 
