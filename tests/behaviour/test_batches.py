@@ -183,7 +183,7 @@ def test_of_errors_the_one_submitted_first_is_raised_when_all_have_ended(
     # The second fails at once, the first when its time is up.
     commands = (sleep(60), missing(tmp_path), late, false())
     with recorded() as events, pytest.raises(TimeoutExpired):
-        run_concurrent_sync(*commands, config=_limited(1))
+        run_concurrent_sync(*commands, config=_limited(2))
     assert marker.read_text() == "1\n"
     expect_exits(events)
     with pytest.raises(FileNotFoundError):
@@ -196,10 +196,10 @@ def _limited(seconds: float) -> ConcurrentConfig:
 
 
 def test_each_command_has_the_limit_of_the_scope() -> None:
-    with scoped(ScopeConfig(timeout=0.5)):
+    with scoped(ScopeConfig(timeout=1)):
         # Together they take longer.
         config = ConcurrentConfig(concurrency=1)
-        assert run_concurrent_sync(*[sleep(0.2)] * 4, config=config).ok
+        assert run_concurrent_sync(*[sleep(0.4)] * 3, config=config).ok
         with pytest.raises(TimeoutExpired) as caught:
             run_concurrent_sync(sleep(0), sleep(60))
     assert caught.value.cmd == ("sleep", "60")

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import logging
 import os
+import signal
 import time
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +46,7 @@ from tests.support.observers import (
     recorded,
 )
 from tests.support.pacing import saying
-from tests.support.processes import child_pids, is_alive, reap_orphans
+from tests.support.processes import child_pids, is_alive, reap_orphans, wait_until
 from tests.support.stages import (
     PYTHON,
     cat,
@@ -190,12 +191,14 @@ def test_the_life_of_a_pipeline_is_told_in_order() -> None:
         after(note("first ")),
     ):
         assert pipeline.run_sync(timeout=10).ok
-    assert told[:9] == [
+    assert told[:8] == [
         *("plan0", "before 0", "again 0"),
         *("plan1", "before 1", "again 1"),
-        *("start0", "start1", "hop_start0"),
+        *("start0", "start1"),
     ]
-    assert sorted(told[9:-6]) == ["hop_end0", "stderr0", "stderr1", "stdout1"]
+    middle = ["hop_end0", "hop_start0", "stderr0", "stderr1", "stdout1"]
+    assert sorted(told[8:-6]) == middle
+    assert told.index("hop_start0") < told.index("hop_end0")
     assert told[-6:] == [
         *("exit0", "exit1"),
         *("first 0", "after 0", "first 1", "after 1"),
@@ -297,10 +300,11 @@ def test_without_a_directory_there_is_none_in_events() -> None:
 
 @pytest.mark.parametrize("status", [0, 3, -9])
 def test_an_exit_has_status_and_duration(status: int) -> None:
-    script = "sleep 0.2; " + ("kill -9 $$" if status < 0 else f"exit {status}")
+    end = "kill -9 $$" if status < 0 else f"exit {status}"
     began = time.monotonic()
     with recorded() as events:
-        shell(script).run_sync()
+        # It is fed when its start has been told.
+        shell(f"read go; sleep 0.2; {end}").run_sync(stdin=StdinInput(text="go\n"))
     (last,) = only(events, "exit")
     assert last.exit_code == status
     assert last.duration_s is not None
@@ -308,9 +312,16 @@ def test_an_exit_has_status_and_duration(status: int) -> None:
 
 
 def test_the_duration_of_a_command_includes_its_output() -> None:
+    earlier = child_pids()
     with recorded() as events:
-        shell("{ sleep 0.3; echo late; } &").run_sync()
-    reap_orphans()
+        late = shell("read go; { sleep 0.3; echo late; } &")
+        late.run_sync(stdin=StdinInput(text="go\n"))
+
+    def has_gone() -> bool:
+        reap_orphans()
+        return not child_pids() - earlier
+
+    wait_until(has_gone, what="what it left behind has exited")
     (last,) = only(events, "exit")
     assert last.duration_s is not None
     assert last.duration_s >= 0.3
@@ -762,6 +773,38 @@ def test_a_hook_that_fails_leaves_no_start_without_its_exit(
     assert results == []
 
 
+@pytest.mark.parametrize("kind", ["command", "pipeline"])
+@each_backend
+def test_an_interrupt_leaves_no_start_without_its_exit(kind: str) -> None:
+    async def interrupt(event: ExecEvent) -> None:
+        if event.phase == "stderr":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    runnable = shell("echo err >&2; exec sleep 60")
+    with recorded() as events, observe(interrupt), pytest.raises(KeyboardInterrupt):
+        (runnable if kind == "command" else runnable | sleep(60)).run_sync()
+    expect_exits(events)
+    assert {event.exit_code for event in only(events, "exit")} == {-15}
+
+
+class Odd(BaseException):
+    """What is no Exception: it does not wait until the commands have ended."""
+
+
+@pytest.mark.parametrize("kind", ["command", "pipeline"])
+@each_backend
+def test_what_is_no_exception_ends_the_run_and_leaves_none_either(kind: str) -> None:
+    def leave(event: ExecEvent) -> None:
+        if event.phase == "stderr":
+            raise Odd
+
+    runnable = shell("echo err >&2; exec sleep 60")
+    with recorded() as events, observe(leave), pytest.raises(Odd):
+        (runnable if kind == "command" else runnable | sleep(60)).run_sync()
+    expect_exits(events)
+    assert {event.exit_code for event in only(events, "exit")} == {-15}
+
+
 def test_what_a_hook_raises_at_the_exit_of_a_run_that_fails_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -777,6 +820,25 @@ def test_what_a_hook_raises_at_the_exit_of_a_run_that_fails_is_logged(
             for _ in only(events, "start")
         ]
         assert all(record.levelno == logging.WARNING for record in records)
+
+
+@each_backend
+def test_of_a_run_that_lost_its_event_loop_nothing_more_is_told() -> None:
+    # There would be nobody to await what hooks return.
+    async def main() -> None:
+        async def handle(_: ExecEvent) -> None:
+            await asyncio.sleep(0)
+
+        with recorded() as events, observe(handle):
+            run = (sleep(60) | cat()).run()
+            run.send(None)
+            assert len(only(events, "start")) == 2
+            await asyncio.sleep(0.05)
+            told = len(events)
+            run.close()
+        assert len(events) == told
+
+    asyncio.run(main())
 
 
 def test_events_come_from_other_programs_as_well() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -282,17 +283,28 @@ def test_of_a_stream_whose_observer_failed_no_more_is_told_but_of_the_other(
     assert phases(later)[-1] == "exit"
 
 
-def test_the_first_of_several_errors_is_raised() -> None:
-    def fail(event: ExecEvent) -> None:
-        if event.phase in {"stdout", "stderr", "stdin"}:
-            raise HookError(event.line)
+def test_where_an_observer_failed_the_callback_is_still_told_of_lines() -> None:
+    taken: list[str] = []
+    output = RunOutputOptions(on_stdout_line=taken.append)
+    with recorded() as events, observe(failing_on("stdout")), pytest.raises(HookError):
+        shell("seq 10; sleep 0.1; seq 10; exit 3").run_sync(output=output)
+    assert taken == [str(number) for number in range(1, 11)] * 2
+    assert [event.exit_code for event in only(events, "exit")] == [3]
 
-    script = "read go; echo one; exec >&-; sleep 0.2; echo two >&2"
-    for _ in range(3):
-        with observe(fail), pytest.raises(HookError, match=r"^None$"):
-            shell(f"sleep 0.2; {script}").run_sync(stdin=StdinInput(text="go\n"))
-        with observe(fail), pytest.raises(HookError, match=r"^one$"):
-            shell(script).run_sync()
+
+@pytest.mark.parametrize(("first", "number"), [("stdout", 1), ("stderr", 2)])
+def test_the_first_of_several_errors_is_raised(
+    tmp_path: Path, first: str, number: int
+) -> None:
+    def fail(event: ExecEvent) -> None:
+        if event.phase in {"stdout", "stderr"}:
+            (tmp_path / event.phase).touch()
+            raise HookError(event.phase)
+
+    script = 'echo 1 >&$1; until [ -e "$2" ]; do sleep .01; done; echo 2 >&$((3 - $1))'
+    with observe(fail), pytest.raises(HookError, match=f"^{first}$"):
+        shell(script, number, str(tmp_path / first)).run_sync(timeout=20)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("phase", ["stdin", "stdin_error"])
@@ -336,9 +348,22 @@ def test_a_failing_observer_is_named_in_the_log(
 
 
 def test_time_that_is_up_matters_more_than_an_error_in_the_middle() -> None:
-    with observe(failing_on("stdout")), pytest.raises(TimeoutExpired) as caught:
-        shell("echo out; exec sleep 60").run_sync(timeout=0.5)
+    for limit in (0.3, 3, 10):
+        with observe(failing_on("stdout")), pytest.raises(TimeoutExpired) as caught:
+            shell("echo out; exec sleep 60").run_sync(timeout=limit)
+        if caught.value.output:
+            break
     assert caught.value.output == "out\n"
+
+
+def test_time_is_not_up_because_hooks_take_it_before_all_has_started() -> None:
+    def wait(event: ExecEvent) -> None:
+        if event.phase in {"plan", "start"}:
+            time.sleep(0.6)
+
+    with observe(wait):
+        assert true().run_sync(timeout=1).ok
+        assert (true() | true()).run_sync(timeout=1).ok
 
 
 # --- Lines that cannot be decoded -----------------------------------------------------
