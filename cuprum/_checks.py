@@ -20,6 +20,12 @@ def check_type(name: str, given: object, kind: Kind, what: str, but: Kind = ()) 
         raise TypeError(f"{name} takes {what}, not {short_repr(given)}")
 
 
+def check_function(name: str, given: object) -> None:
+    """Raise TypeError unless ``given`` can be called."""
+    if not callable(given):
+        raise TypeError(f"{name} takes a function, not {short_repr(given)}")
+
+
 def check_file(name: str, file: Any) -> None:  # noqa: ANN401  it is what we look at
     """Raise TypeError unless ``file`` is a path, a descriptor, or has one."""
     if isinstance(file, str | Path | int):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cuprum._observability import Observation
     from cuprum._plan import RunPlan
 
-__all__ = ["Inlet"]
+__all__ = ["Inlet", "tell_failure"]
 
 _logger = logging.getLogger("cuprum.stdin")
 
@@ -97,14 +97,14 @@ async def _feed(
                 count += await _put(sink, chunk)
                 await asyncio.sleep(0)
     except _ChildGoneError as gone:
-        _tell_failure("write", pid, gone.reason, observation)
+        tell_failure("write", pid, gone.reason, observation)
     else:
         observation.stdin(byte_count=count)
     finally:
         try:
             sink.close()
         except OSError as error:
-            _tell_failure("close", pid, error, observation)
+            tell_failure("close", pid, error, observation)
 
 
 class _ChildGoneError(Exception):
@@ -145,9 +145,10 @@ async def _put(sink: Descriptor, chunk: bytes) -> int:
     return memoryview(chunk).nbytes
 
 
-def _tell_failure(
+def tell_failure(
     operation: str, pid: int, error: OSError, observation: Observation
 ) -> None:
+    """Log that standard input was not taken as it should be, and tell of it."""
     kind = type(error).__name__
     _logger.error(
         "stdin_%s_failed pid=%s error=%s",

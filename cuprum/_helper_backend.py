@@ -15,6 +15,7 @@ from cuprum.pump import PumpUnavailableError
 
 __all__ = [
     "PROTOCOL",
+    "find_defect",
     "find_helper",
     "is_available",
     "is_configured",
@@ -88,7 +89,7 @@ def find_helper() -> Path | None:
     for place in tried:
         if place.path is None or not (is_configured() or place.path.exists()):
             continue
-        defect = _defect(place.path)
+        defect = find_defect(place.path)
         if defect is None:
             _logger.debug("helper found: %s", place.label)
             return place.path
@@ -110,7 +111,7 @@ def find_helper() -> Path | None:
     return None
 
 
-def _defect(path: Path) -> str | None:
+def find_defect(path: Path) -> str | None:
     """Say why ``path`` cannot serve as the helper, or None if it can."""
     if not path.is_absolute():
         return "not an absolute path"
@@ -119,14 +120,16 @@ def _defect(path: Path) -> str | None:
     if not os.access(path, os.X_OK):
         return "not executable"
     try:
-        answer = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
+        # With DEVNULL, `subprocess` leaves one open where pipe(2) finds no more.
+        with open(os.devnull, "r+b") as nothing:
+            answer = subprocess.run(
+                [path, "--version"],
+                stdin=nothing,
+                stdout=subprocess.PIPE,
+                stderr=nothing,
+                timeout=_PROBE_SECONDS,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return f"--version gave no answer within {_PROBE_SECONDS:g} s"
     except OSError as error:

@@ -149,9 +149,10 @@ class Observation:
     def hop_start(self, reports: Sequence[HopReport]) -> None:
         """Tell that the pump is at work."""
         if self._hooks:
-            self._open_hops = set(range(len(reports)))
-            for hop, report in zip(self._hops, reports, strict=True):
-                self._tell_or_keep(hop("hop_start", timestamp=time(), hop=report))
+            for hop, report in enumerate(reports):
+                self._open_hops.add(hop)
+                event = self._hops[hop]("hop_start", timestamp=time(), hop=report)
+                self._tell_or_keep(event)
 
     def hop_end(self, hop: int, outcome: HopOutcome | None) -> None:
         """Tell that a hop has ended, once; None if nobody knows how."""

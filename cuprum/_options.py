@@ -180,6 +180,9 @@ class ExecutionContext:
             (`CommandResult.is_truncated`). Two seconds let a background process
             finish its last line.
         pump: how data moves between the stages of a pipeline.
+        fail_fast: end a pipeline once a stage other than the last has failed, which
+            may cut short what the last one was about to say. If False, the others
+            go on to their own ends, as in a shell.
 
     Raises:
         TypeError: ``cancel_grace`` or ``linger`` is not seconds.
@@ -202,6 +205,7 @@ class ExecutionContext:
     tags: Mapping[str, object] | None = None
     linger: float | None = field(default=2.0, kw_only=True)
     pump: PumpOptions = field(default=PumpOptions(), kw_only=True)
+    fail_fast: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         check_seconds("cancel_grace", self.cancel_grace)

@@ -186,7 +186,12 @@ class Output:
         size = CHUNK_SIZE if self._total < AUTO_PIPE_AFTER else AUTO_PIPE_SIZE
         if self._still_to_read is not None:
             size = min(size, self._still_to_read)
-        chunk = os.read(self._source.fileno(), size) if size else b""
+        try:
+            chunk = os.read(self._source.fileno(), size) if size else b""
+        except BlockingIOError:
+            if self._still_to_read is None:
+                raise
+            chunk = b""  # others have taken the rest
         if self._still_to_read is not None:
             self._still_to_read -= len(chunk)
         if self._kept is not None:

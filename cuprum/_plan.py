@@ -81,6 +81,7 @@ class RunPlan:
     linger: float | None
     timeout: float | None
     pump: PumpOptions
+    fail_fast: bool
     tags: Mapping[str, object] | None
     before_hooks: tuple[BeforeHook, ...]
     after_hooks: tuple[AfterHook, ...]
@@ -161,6 +162,7 @@ def make_plan(
         linger=context.linger,
         timeout=limit,
         pump=context.pump,
+        fail_fast=context.fail_fast,
         tags=context.tags,
         before_hooks=active.before_hooks,
         after_hooks=active.after_hooks,

@@ -209,7 +209,7 @@ class _Run:
             try:
                 if self._is_decided():
                     self._over.set_result(None)
-            except Exception as error:
+            except BaseException as error:  # of a hook; the loop would merely log it
                 self._over.set_exception(error)
 
     def _is_decided(self) -> bool:
@@ -255,8 +255,8 @@ class _Run:
             return
         for output in self.stages.children[stage].outputs:
             output.give_up()
-        if stage == 0 and self.stages.feeding is not None:
-            self.stages.feeding.cancel()
+        if stage == 0:
+            self.stages.stop_feeding()
         if stage != self._last:
             self._wiring.release(stage)
         else:
@@ -280,7 +280,7 @@ class _Run:
         for stage in range(len(self.stages.processes)):
             if self._has_failed(stage):
                 self._failure_index = stage
-                if stage != self._last:
+                if stage != self._last and self._plan.fail_fast:
                     self._teardown.begin()
                     self._failing = asyncio.create_task(self._teardown.wait())
                     self._follow(self._failing)
@@ -335,12 +335,16 @@ class _Run:
 
     def tell_ends(self) -> None:
         """Tell of the ends that have not been told of; the run raises something."""
-        for hop, outcome in enumerate(self._wiring.outcomes.known()):
-            self._observation.hop_end(hop, outcome)
-        for stage, process in enumerate(self.stages.processes):
-            if process.returncode is not None:
-                with suppress(Exception):  # logged; what the run raises is first
-                    self._observation.exit(stage, process.returncode)
+        with ExitStack() as told:  # all of them, even if a hook is interrupted
+            for stage, process in reversed([*enumerate(self.stages.processes)]):
+                if process.returncode is not None:
+                    told.callback(self._tell_exit, stage, process.returncode)
+            for hop, outcome in reversed([*enumerate(self._wiring.outcomes.known())]):
+                told.callback(self._observation.hop_end, hop, outcome)
+
+    def _tell_exit(self, stage: int, status: int) -> None:
+        with suppress(Exception):  # logged; what the run raises is first
+            self._observation.exit(stage, status)
 
     def _tell_of_hops(self) -> None:
         for hop, outcome in enumerate(self._wiring.outcomes.known()):

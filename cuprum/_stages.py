@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from errno import ETIMEDOUT
 from typing import TYPE_CHECKING, Any
 
 from cuprum._child import Child, Outlet, spawn
-from cuprum._feed import Inlet
+from cuprum._feed import Inlet, tell_failure
 from cuprum._results import PartialOutput
 
 if TYPE_CHECKING:
@@ -123,6 +124,13 @@ class Stages:
         """Return what, beside the exits, has to end."""
         ends = [output.ended for child in self.children for output in child.outputs]
         return ends if self.feeding is None else [*ends, self.feeding]
+
+    def stop_feeding(self) -> None:
+        """Give nothing more to those who read on after the first stage has exited."""
+        if self.feeding is not None and not self.feeding.done():
+            self.feeding.cancel()
+            error = TimeoutError(ETIMEDOUT, "others read on after the command's exit")
+            tell_failure("write", self.processes[0].pid, error, self._observation)
 
     def have_exited(self) -> bool:
         """Tell whether every process has exited."""

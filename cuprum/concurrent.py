@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from cuprum._checks import check_type
+from cuprum._command import SafeCmd
 from cuprum._options import ExecutionContext, RunOutputOptions
 from cuprum._results import CommandResult
 from cuprum._tasks import run_to_end
 from cuprum.context import current_context
-
-if TYPE_CHECKING:
-    from cuprum._command import SafeCmd
 
 __all__ = [
     "ConcurrentConfig",
@@ -43,7 +41,8 @@ class ConcurrentConfig:
         fail_fast: end all others once a command has failed.
 
     Raises:
-        ValueError: ``concurrency`` is less than 1.
+        TypeError: ``concurrency`` is no int.
+        ValueError: it is less than 1.
 
     >>> ConcurrentConfig(concurrency=4, fail_fast=True).capture
     True
@@ -56,6 +55,7 @@ class ConcurrentConfig:
     fail_fast: bool = False
 
     def __post_init__(self) -> None:
+        check_type("concurrency", self.concurrency, int | None, "an int", but=bool)
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"concurrency must be >= 1, got {self.concurrency}")
 
@@ -124,6 +124,7 @@ async def run_concurrent(
         config: see there; by default all at once, captured, to the end.
 
     Raises:
+        TypeError: what is given is none, or the configuration not one.
         ValueError: there is no command.
         ForbiddenProgramError: a program is not allowed; nothing was started.
         Exception: what `SafeCmd.run` raised, of several that of the command that was
@@ -138,8 +139,10 @@ async def run_concurrent(
     """
     if not commands:
         raise ValueError("At least one command must be provided")
+    check_type("config", config, ConcurrentConfig | None, "a ConcurrentConfig")
     active = current_context()
     for command in commands:
+        check_type("run_concurrent", command, SafeCmd, "commands")
         active.check_allowed(command.program)
     config = config or ConcurrentConfig()
     output = RunOutputOptions(config.capture, config.echo)

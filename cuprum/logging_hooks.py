@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from cuprum._checks import check_type
 from cuprum.context import HookRegistration, after, before
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ def logging_hook(
         start_level: of the record before the start.
         exit_level: of the record after the exit.
 
+    Raises:
+        TypeError: one of them is not of its kind.
+
     >>> import sys
     >>> from cuprum import ECHO, sh
     >>> log = logging.getLogger("example.hook")
@@ -75,6 +79,9 @@ def logging_hook(
     cuprum.exit program=echo pid=... exit_code=0 duration_s=... stderr_len=0
     """
     log = logger or logging.getLogger("cuprum")
+    check_type("logger", log, logging.Logger | logging.LoggerAdapter, "a Logger")
+    check_type("start_level", start_level, int, "an int")
+    check_type("exit_level", exit_level, int, "an int")
     # By equality: of equal commands at once, the one that ends first has the time.
     starts: WeakKeyDictionary[SafeCmd, float] = WeakKeyDictionary()
     lock = threading.Lock()

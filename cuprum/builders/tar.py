@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from os import PathLike
 
+from cuprum._checks import check_type
 from cuprum.builders.args import StrPath, safe_path
 from cuprum.catalogue import TAR
 from cuprum.sh import SafeCmd, make
@@ -46,12 +47,18 @@ class TarCreateOptions:
         compression: by default none.
         allow_relative: let relative paths through; see `safe_path`.
 
+    Raises:
+        TypeError: the compression is none.
+
     >>> TarCreateOptions(Compression.XZ).compression.value
     'xz'
     """
 
     compression: Compression = Compression.NONE
     allow_relative: bool = False
+
+    def __post_init__(self) -> None:
+        check_type("compression", self.compression, Compression, "a Compression")
 
 
 def tar_create(
@@ -81,6 +88,9 @@ def tar_create(
         raise TypeError(
             "tar_create requires a sequence of source paths, not a single path"
         )
+    check_type("sources", sources, Iterable, "a sequence of paths")
+    check_type("options", options, TarCreateOptions | None, "TarCreateOptions")
+    sources = list(sources)  # which may be gone through only once
     if not sources:
         raise ValueError("tar_create requires at least one source path")
     options = options or TarCreateOptions()

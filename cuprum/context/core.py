@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
+from cuprum._checks import check_function, check_type
 from cuprum.context.env_overlay import merge_env_overlays
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class _Settings:
     """What a scope and a context both have.
 
     Raises:
+        TypeError: a hook, a list or the overlay is not of its kind.
         ValueError: the timeout is negative or not finite.
     """
 
@@ -94,9 +95,18 @@ class _Settings:
             if seconds < 0:
                 raise ValueError(f"{owner} timeout must be non-negative, got {seconds}")
             object.__setattr__(self, "timeout", seconds)
-        if self.env_overlay is not None:
-            snapshot = MappingProxyType(dict(self.env_overlay))
-            object.__setattr__(self, "env_overlay", snapshot)
+        if self.allowlist is not None:
+            # The letters of a name would be programs.
+            check_type("allowlist", self.allowlist, Iterable, "programs", but=str)
+            object.__setattr__(self, "allowlist", frozenset(self.allowlist))
+        for name in ("before_hooks", "after_hooks", "observe_hooks"):
+            check_type(name, getattr(self, name), Iterable, "a tuple")
+            hooks = tuple(getattr(self, name))
+            for hook in hooks:
+                check_function(name, hook)
+            object.__setattr__(self, name, hooks)
+        snapshot = merge_env_overlays(None, self.env_overlay)
+        object.__setattr__(self, "env_overlay", snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,7 @@ class ScopeConfig(_Settings):
         env_overlay: variables for the children, over the outer overlay.
 
     Raises:
+        TypeError: a hook, a list or the overlay is not of its kind.
         ValueError: the timeout is negative or not finite.
     """
 
@@ -135,6 +146,7 @@ class CuprumContext(_Settings):
         env_overlay: variables for the children, or None.
 
     Raises:
+        TypeError: a hook, a list or the overlay is not of its kind.
         ValueError: the timeout is negative or not finite.
 
     >>> from cuprum import ECHO, LS

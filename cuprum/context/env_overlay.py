@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from os import PathLike
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from cuprum._checks import check_type
 
 __all__ = ["merge_env_overlays", "resolve_env"]
 
@@ -21,11 +21,19 @@ def merge_env_overlays(
         A new read-only mapping that aliases neither, or None if both are None.
         An empty mapping counts as an overlay.
 
+    Raises:
+        TypeError: one is no mapping, or has what the system does not take.
+
     >>> dict(merge_env_overlays({"LANG": "C", "TZ": "UTC"}, {"LANG": "C.UTF-8"}))
     {'LANG': 'C.UTF-8', 'TZ': 'UTC'}
     """
     if parent is None and child is None:
         return None
+    for overlay in (parent, child):
+        check_type("env", overlay, Mapping | None, "a mapping")
+        for name, value in (overlay or {}).items():
+            check_type("env", name, str | bytes, "names of characters")
+            check_type(f"env {name!r}", value, str | bytes | PathLike, "a str")
     return MappingProxyType({**(parent or {}), **(child or {})})
 
 

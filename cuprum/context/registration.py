@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from cuprum._checks import check_function, check_type
+from cuprum.context.env_overlay import merge_env_overlays
 from cuprum.context.state import current_context, install, restore
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ class AllowRegistration(_Registration):
     """
 
     def __init__(self, *programs: Program) -> None:
+        for program in programs:
+            check_type("allow", program, str, "programs")
         active = current_context()
         super().__init__(active.with_allowlist(active.allowlist.union(programs)))
 
@@ -79,6 +83,7 @@ class HookRegistration(_Registration):
     """A hook that is called; see `before`, `after` and `observe`.
 
     Raises:
+        TypeError: the hook cannot be called.
         ValueError: there is no such type of hook.
 
     >>> with HookRegistration(print, "before"):
@@ -91,6 +96,7 @@ class HookRegistration(_Registration):
     ) -> None:
         if hook_type not in ("before", "after", "observe"):
             raise ValueError(f"Unsupported hook type: {hook_type}")
+        check_function(hook_type, hook)
         super().__init__(getattr(current_context(), f"with_{hook_type}_hook")(hook))
 
 
@@ -176,7 +182,7 @@ def env(*overlays: Mapping[str, str], **variables: str) -> EnvRegistration:
     ...     dict(current_context().env_overlay)
     {'LANG': 'C.UTF-8', 'TZ': 'UTC'}
     """
-    merged: dict[str, str] = {}
+    merged: Mapping[str, str] = {}
     for overlay in (*overlays, variables):
-        merged.update(overlay)
+        merged = merge_env_overlays(merged, overlay) or {}
     return EnvRegistration(merged)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from cuprum._checks import check_type
 from cuprum.context.core import CuprumContext, ScopeConfig
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def scoped(config: ScopeConfig) -> AbstractContextManager[CuprumContext]:
     ...     dict(context.env_overlay)
     {'LANG': 'C'}
     """
+    check_type("scoped", config, ScopeConfig, "a ScopeConfig")
     return _installed(current_context().narrow(config))
 
 

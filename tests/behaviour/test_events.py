@@ -805,6 +805,21 @@ def test_what_is_no_exception_ends_the_run_and_leaves_none_either(kind: str) -> 
     assert {event.exit_code for event in only(events, "exit")} == {-15}
 
 
+@pytest.mark.parametrize("phase", ["hop_start", "hop_end", "exit"])
+@each_backend
+def test_nor_does_what_is_no_exception_and_comes_at_the_start_or_end_of_something(
+    phase: str,
+) -> None:
+    def leave(event: ExecEvent) -> None:
+        if event.phase == phase:
+            raise Odd
+
+    for last, limit in ((true(), None), (sleep(60), 0.1)):
+        with recorded() as events, observe(leave), pytest.raises(Odd):
+            (true() | true() | last).run_sync(timeout=limit)
+        expect_exits(events)
+
+
 def test_what_a_hook_raises_at_the_exit_of_a_run_that_fails_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

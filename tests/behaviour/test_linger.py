@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cuprum import (
+    ExecEvent,
     ExecutionContext,
     PumpError,
     PumpOptions,
@@ -20,6 +21,7 @@ from cuprum import (
     StdinInput,
     Tap,
     TimeoutExpired,
+    observe,
 )
 from tests.support.processes import (
     end_and_reap,
@@ -27,6 +29,7 @@ from tests.support.processes import (
     is_alive,
     read_pid,
     reap_orphans,
+    wait_until,
 )
 from tests.support.stages import cat, command, shell, true
 from tests.support.ways import OWN, WARM, WAYS, Way
@@ -143,6 +146,26 @@ class TestOutputHeldOpen:
         assert (result.stdout, lines) == ("1\n2\n", ["1", "2"])
         assert result.is_truncated
 
+    def test_somebody_else_takes_what_lies_in_the_pipe_then(
+        self, pid_file: Path
+    ) -> None:
+        async def read(line: str) -> None:
+            (pid_file.parent / line).touch()
+            taken = pid_file.parent / "taken"
+            await asyncio.to_thread(wait_until, taken.exists, what="a theft")
+
+        # A reader of its own, by which it empties the pipe when that is given up.
+        script = """
+            cd "$1"; exec 4</proc/self/fd/1; echo 1
+            while ! [ -e 1 ]; do sleep .01; done; echo 2
+            { sleep .3; read -r _ <&4; : >taken; exec sleep 60; } & echo $! >pid
+        """
+        with left_behind(pid_file), taking(0.3):
+            result = shell(script, str(pid_file.parent)).run_sync(
+                context=AT_ONCE, output=RunOutputOptions(on_stdout_line=read)
+            )
+        assert (result.stdout, result.is_truncated) == ("1\n", True)
+
     def test_a_late_writer_finds_the_pipe_broken(self, pid_file: Path) -> None:
         script = """
             { trap "" PIPE; while echo tick; do sleep .01; done; exit 42; } &
@@ -212,9 +235,13 @@ class TestInputHeldOpen:
         fed = StdinInput(data=bytes(1_000_000))
         if kind == "source":
             fed = StdinInput(chunks=endless())
-        with left_behind(pid_file), taking(LINGER):
+        events: list[ExecEvent] = []
+        with left_behind(pid_file), taking(LINGER), observe(events.append):
             result = shell(script, str(pid_file)).run_sync(stdin=fed, context=BRIEF)
         assert (result.ok, result.is_truncated) == (True, False)
+        told = [event for event in events if event.phase.startswith("stdin")]
+        assert [event.phase for event in told] == ["stdin_error"]
+        assert "TimeoutError" in (told[0].note or "")
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.name)

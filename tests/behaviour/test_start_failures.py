@@ -162,6 +162,7 @@ SCARCE = """
 import asyncio, errno, resource
 from cuprum import PumpUnavailableError
 from cuprum._helper_pool import close_pool
+from tests.support.backends import forget_backend
 from tests.support.leak_guard import open_descriptors
 from tests.support.processes import child_pids
 from tests.support.stages import cat, shell
@@ -175,6 +176,7 @@ async def main():
     failures, outputs = 0, []
     while len(outputs) < 3:
         limit = len(before) + failures + len(outputs)
+        forget_backend()  # the look for the helper takes some as well
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         try:
             outputs.append((await pipeline.run(timeout=10)).stdout)

@@ -11,16 +11,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cuprum import (
+    ConcurrentConfig,
     ExecutionContext,
     PumpOptions,
     Redirect,
     RunOutputOptions,
+    ScopeConfig,
     StdinInput,
     Tap,
+    after,
+    allow,
+    before,
+    current_context,
+    env,
+    logging_hook,
+    observe,
+    run_concurrent_sync,
+    scoped,
 )
+from cuprum.builders.tar import TarCreateOptions, tar_create
 from tests.support.stages import cat, command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TAP = Tap(0, "copy")
@@ -117,6 +130,54 @@ VALUES: list[tuple[type, dict[str, Any], type[Exception], str]] = [
         TypeError,
         "cancel_grace takes seconds, not None",
     ),
+    (
+        ConcurrentConfig,
+        {"concurrency": True},
+        TypeError,
+        "concurrency takes an int, not True",
+    ),
+    (
+        ConcurrentConfig,
+        {"concurrency": 2.5},
+        TypeError,
+        "concurrency takes an int, not 2.5",
+    ),
+    (
+        ConcurrentConfig,
+        {"concurrency": "2"},
+        TypeError,
+        "concurrency takes an int, not '2'",
+    ),
+    (
+        ScopeConfig,
+        {"allowlist": "echo"},
+        TypeError,
+        "allowlist takes programs, not 'echo'",
+    ),
+    (
+        ScopeConfig,
+        {"before_hooks": print},
+        TypeError,
+        "before_hooks takes a tuple, not <built-in",
+    ),
+    (
+        ScopeConfig,
+        {"observe_hooks": (None,)},
+        TypeError,
+        "observe_hooks takes a function, not None",
+    ),
+    (
+        ScopeConfig,
+        {"env_overlay": {"A": 1}},
+        TypeError,
+        "env 'A' takes a str, not 1",
+    ),
+    (
+        TarCreateOptions,
+        {"compression": "xz"},
+        TypeError,
+        "compression takes a Compression, not 'xz'",
+    ),
     (PumpOptions, {"drain": True}, TypeError, "drain takes seconds, not True"),
     (PumpOptions, {"buffer_size": "64K"}, TypeError, "buffer_size takes an int, "),
 ]
@@ -162,6 +223,11 @@ RUNS: list[tuple[dict[str, Any], type[Exception], str]] = [
         {"context": ExecutionContext(timeout=math.nan)},
         ValueError,
         "timeout cannot be nan seconds",
+    ),
+    (
+        {"context": ExecutionContext(env={1: "A"})},  # type: ignore[dict-item]
+        TypeError,
+        "env takes names of characters, not 1",
     ),
 ]
 
@@ -217,6 +283,61 @@ def test_a_pipeline_with_an_argument_that_is_no_good_is_not_started(
     assert list(tmp_path.iterdir()) == []
 
 
+CALLS: list[tuple[Callable[..., object], list[Any], dict[str, Any], str]] = [
+    (run_concurrent_sync, ["x"], {}, "run_concurrent takes commands, not 'x'"),
+    (
+        run_concurrent_sync,
+        [cat() | cat()],
+        {},
+        "run_concurrent takes commands, not Pipeline(",
+    ),
+    (
+        run_concurrent_sync,
+        [cat()],
+        {"config": 2},
+        "config takes a ConcurrentConfig, not 2",
+    ),
+    (before, [1], {}, "before takes a function, not 1"),
+    (after, ["x"], {}, "after takes a function, not 'x'"),
+    (observe, [None], {}, "observe takes a function, not None"),
+    (allow, [["ls"]], {}, "allow takes programs, not ['ls']"),
+    (env, ["A=1"], {}, "env takes a mapping, not 'A=1'"),
+    (env, [], {"A": 1}, "env 'A' takes a str, not 1"),
+    (scoped, [None], {}, "scoped takes a ScopeConfig, not None"),
+    (logging_hook, [], {"logger": "x"}, "logger takes a Logger, not 'x'"),
+    (logging_hook, [], {"exit_level": "INFO"}, "exit_level takes an int, not 'INFO'"),
+    (tar_create, ["/a", 5], {}, "sources takes a sequence of paths, not 5"),
+    (
+        tar_create,
+        ["/a", ["/b"]],
+        {"options": "xz"},
+        "options takes TarCreateOptions, not 'xz'",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "named", "told"), CALLS, ids=[row[-1] for row in CALLS]
+)
+def test_what_a_function_does_not_take_changes_nothing(
+    function: Callable[..., object], given: list[Any], named: dict[str, Any], told: str
+) -> None:
+    active = current_context()
+    with pytest.raises(TypeError) as caught:
+        function(*given, **named)
+    assert str(caught.value).startswith(told)
+    assert current_context() is active
+
+
+def test_what_can_be_gone_through_only_once_is_kept() -> None:
+    config = ScopeConfig(before_hooks=iter([print]))  # type: ignore[arg-type]
+    for _ in range(2):
+        with scoped(config) as context:
+            assert context.before_hooks == (print,)
+    with pytest.raises(ValueError, match="at least one source"):
+        tar_create("/a", iter([]))  # type: ignore[arg-type]
+
+
 def test_what_is_told_stays_short() -> None:
     long: Any = "x" * 10_000_000
     with pytest.raises(TypeError) as caught:
@@ -236,7 +357,6 @@ SPAWNS: list[tuple[list[str], dict[Any, Any], type[Exception]]] = [
     ([], {"A": "a\0b"}, ValueError),
     ([], {"A=B": "c"}, ValueError),
     ([], {"A": "\ud800"}, UnicodeEncodeError),
-    ([], {"A": 1}, TypeError),
 ]
 
 
