@@ -31,10 +31,9 @@ from time import monotonic
 from typing import cast
 
 from bench.machine import describe
-from bench.pairs import Interval, interval
-from bench.plan import GATES, Scenario
-from bench.rounds import is_quiet, take_round
-from bench.worker import Sample
+from bench.pairs import Interval, interval, ratios
+from bench.plan import GATES, Gate, Scenario
+from bench.rounds import Round, is_quiet, quietest, take_round
 
 __all__ = ["BaselineError", "judge", "read_baseline", "verdict"]
 
@@ -42,6 +41,10 @@ LIMIT = 1.10
 ROUNDS = 12
 SECONDS = 75.0
 """After which no more rounds are begun, however many did not count."""
+PATIENCE = 300.0
+"""The same for a new baseline: then the quietest rounds are taken, and where they
+were not quiet it has wide intervals, which allow few verdicts.
+"""
 FEWEST = 6
 """Rounds that have to be left for a verdict."""
 
@@ -104,30 +107,28 @@ def judge(now: Ratios, baseline: Ratios) -> dict[str, tuple[str, Interval | None
 # --- Measuring -----------------------------------------------------------------------
 
 
-def _measure() -> dict[str, list[float]]:
-    """Return the ratios of all gates; those of one scenario are measured together.
-
-    There may be fewer than there should be: the time is limited.
-    """
-    quiet: dict[Scenario, list[dict[str, Sample]]] = {}
-    quiet |= {gate.scenario: [] for gate in GATES}
+def _measure(seconds: float) -> dict[Scenario, list[Round]]:
+    """Return rounds of each scenario, until enough of them were quiet or time is up."""
+    taken: dict[Scenario, list[Round]] = {gate.scenario: [] for gate in GATES}
     began, number = monotonic(), 0
-    while unfinished := [each for each in quiet if len(quiet[each]) < ROUNDS]:
+    while unfinished := [
+        each for each in taken if sum(map(is_quiet, taken[each])) < ROUNDS
+    ]:
         for scenario in unfinished:
-            taken = take_round(scenario, number)
-            if is_quiet(taken):
-                quiet[scenario].append(taken)
+            taken[scenario].append(take_round(scenario, number))
         number += 1
-        if monotonic() - began > SECONDS:
+        if monotonic() - began > seconds:
             break
-    return {
-        gate.name: [
-            taken[gate.way].figures[gate.figure]
-            / taken[gate.against].figures[gate.figure]
-            for taken in quiet[gate.scenario]
-        ]
-        for gate in GATES
-    }
+    return {each: quietest(taken[each], ROUNDS) for each in taken}
+
+
+def _ratios(gate: Gate, rounds: Sequence[Round]) -> list[float]:
+    """Return the ratio that a gate watches, of each round."""
+    values, against = (
+        [taken[way].figures[gate.figure] for taken in rounds]
+        for way in (gate.way, gate.against)
+    )
+    return [round(each, 4) for each in ratios(values, against)]
 
 
 def main() -> int:
@@ -139,22 +140,22 @@ def main() -> int:
     path: Path = options.baseline
     names = [gate.name for gate in GATES]
     if options.update:
-        now = _measure()
-        rounded = {name: [round(each, 4) for each in now[name]] for name in names}
-        text = json.dumps({"machine": describe(), "ratios": rounded}, indent=1) + "\n"
-        try:
-            read_baseline(text, names)
-        except BaselineError as error:
-            print(f"too busy a machine, nothing replaced: {error}", file=sys.stderr)
-            return 2
-        path.write_text(text)
+        rounds = _measure(PATIENCE)
+        new = {gate.name: _ratios(gate, rounds[gate.scenario]) for gate in GATES}
+        baseline = {"machine": describe(), "ratios": new}
+        path.write_text(json.dumps(baseline, indent=1) + "\n")
         return 0
     try:
         baseline = read_baseline(path.read_text(), names)
     except (OSError, BaselineError) as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 2
-    verdicts = judge(_measure(), baseline)
+    rounds = _measure(SECONDS)
+    now = {
+        gate.name: _ratios(gate, list(filter(is_quiet, rounds[gate.scenario])))
+        for gate in GATES
+    }
+    verdicts = judge(now, baseline)
     for name, (word, change) in verdicts.items():
         figures = (
             f"{change.median:5.2f} times the baseline ({change.low:.2f} to "

@@ -195,8 +195,8 @@ def _preface(results: Results) -> str:
     missing = ", ".join(results.left_out) or "nothing"
     return (
         f"{machine}. {results.rounds} rounds of all ways in turn, the "
-        f"quietest of up to twice as many. Left out, because it "
-        f"is not installed: {missing}. Medians; *between* are the ends of an interval "
+        "quietest of more where others were busy. Left out, because it is not "
+        f"installed: {missing}. Medians; *between* are the ends of an interval "
         "that has the true median with 95 % (the extremes, where there are fewer than "
         "six rounds: 94 % for five). Ratios are taken within each round, to the first "
         "row. *Others* is how many processors other programs kept busy meanwhile."

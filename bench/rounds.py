@@ -15,7 +15,7 @@ from bench.plan import Scenario
 from bench.ways import WAYS
 from bench.worker import Sample, take_in_another_process
 
-__all__ = ["is_quiet", "quietest", "take_round"]
+__all__ = ["Round", "is_quiet", "quietest", "take_round"]
 
 OTHERS = 0.1
 

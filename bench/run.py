@@ -128,11 +128,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, required=True, metavar="DIRECTORY")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="[5]")
+    parser.add_argument("--attempts", type=int, metavar="N", help="[twice that]")
     parser.add_argument("--smoke", action="store_true", help="with next to nothing")
     parser.add_argument("--only", nargs="+", default=[], metavar="SCENARIO")
     options = parser.parse_args()
     rounds = 1 if options.smoke else options.rounds
-    attempts = 1 if options.smoke else 2 * rounds
+    attempts = 1 if options.smoke else options.attempts or 2 * rounds
     scenarios = _chosen(options.only)
     if rounds < 1 or not scenarios:
         parser.error("there has to be a round, and a scenario")
@@ -141,11 +142,14 @@ def main() -> None:
         scenarios = [scenario.smaller() for scenario in scenarios]
         checked = replace(CHECKED, size=MB)
     results = Results(rounds=rounds, is_smoke=options.smoke)
-    results.scenarios = {scenario.name: scenario for scenario in scenarios}
     results.left_out = [way.label for way in WAYS.values() if not way.is_here]
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "results.json"
     measure(checked, 1, 1)
     for scenario in scenarios:
+        results.scenarios[scenario.name] = scenario
         results.samples[scenario.name] = measure(scenario, rounds, attempts)
+        results.save(path)  # what an interrupted run has is not lost
     if not options.only:
         if shutil.which("strace"):
             results.calls = system_calls(MB if options.smoke else 64 * MB)
@@ -156,8 +160,7 @@ def main() -> None:
         else:
             results.left_out.append("hyperfine")
         results.micro = single_steps(0.05 if options.smoke else 1.0)
-    options.output.mkdir(parents=True, exist_ok=True)
-    results.save(options.output / "results.json")
+    results.save(path)
     write(results, options.output)
     print(f"{options.output}/: results.json, report.md, report.html")
 
