@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     run_ = commands.add_parser(
         "run",
         help="run a pipeline, and show which stage is slow",
-        epilog="Exit status: 0, or that of the stage that failed first (128+N: "
+        epilog="Exit status: 0, or that of the last stage that failed (128+N: "
         "signal N); 127 no such program, 126 not one; 64 not understood; 74 the "
         "data did not get through; 78 no usable pump.",
     )

@@ -120,7 +120,7 @@ async def _run(
         return await Pipeline(commands).run(
             stdin=stdin,
             output=output,
-            context=ExecutionContext(fail_fast=False),  # as in a shell
+            context=ExecutionContext(fail_fast=False, linger=None),  # as in a shell
             on_progress=table,
             progress_interval=_INTERVAL,
         )
@@ -138,5 +138,3 @@ def _told(result: PipelineResult[str]) -> Iterator[str]:
             how = signal.strsignal(-stage.exit_code) if stage.exit_code < 0 else None
             told = how or f"exit status {stage.exit_code}"
             yield f"stage {index}, {stage.program}: {told}"
-        if stage.is_truncated:
-            yield f"stage {index}, {stage.program}: left a process, which was cut off"
