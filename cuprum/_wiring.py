@@ -83,7 +83,8 @@ class Wiring:
     Raises:
         PumpUnavailableError: it has to be the helper, and that cannot be run.
         OSError: a tap's target cannot be opened.
-        ValueError: there is no such hop as a tap's, or it has two taps.
+        ValueError: there is no such hop as a tap's, or it has two taps, or the engine
+            cannot make copies.
     """
 
     def __init__(
@@ -209,6 +210,8 @@ class Wiring:
         return opened
 
     def _check_taps(self) -> None:
+        if self._plan.taps and self._plan.pump.engine == "splice":
+            raise ValueError("engine='splice' makes no copies: a tap needs another")
         seen: set[int] = set()
         for tap in self._plan.taps:
             if not 0 <= tap.hop < len(self._hops):

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cuprum import (
+    ExecutionContext,
     PumpError,
+    PumpOptions,
     RunOutputOptions,
     Tap,
     TapError,
@@ -434,6 +436,13 @@ def test_one_tap_may_fail_and_another_not(source: SafeCmd, tmp_path: Path) -> No
 
 
 # --- Taps that cannot be -------------------------------------------------------------
+
+
+def test_an_engine_that_makes_no_copies_is_refused(tmp_path: Path) -> None:
+    context = ExecutionContext(pump=PumpOptions(engine="splice"))
+    with pytest.raises(ValueError, match="engine='splice' makes no copies"):
+        (cat() | cat()).run_sync(context=context, taps=[Tap(0, tmp_path / "copy")])
+    assert not (tmp_path / "copy").exists()
 
 
 @pytest.mark.parametrize(
